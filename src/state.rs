@@ -1,7 +1,7 @@
-//! The state folder, and in it the key file: what has to be the same after a restart, and on every replica.
+//! The state folder and the key file in it, which must be the same after a restart and on every replica.
 //!
-//! The keys are made at the first start, and read again by every reload. To rotate them write a new key above the
-//! others; to share them copy the file to every replica.
+//! The keys are generated at the first start, and read again by every reload. A key is rotated by writing a new one
+//! above the others; replicas share keys by a copy of the file.
 
 pub(crate) mod edit;
 
@@ -15,27 +15,27 @@ use zeroize::Zeroizing;
 
 use crate::values::mac::MacKeys;
 
-/// The key file's name in the state folder.
+/// The name of the key file in the state folder.
 pub(crate) const KEY_FILE: &str = "exeunt.key";
 
-/// Far more than the most keys with a comment each.
+/// The maximum size of the key file in bytes: far more than the maximum number of keys with comments.
 const MAX_SIZE: u64 = 64 * 1024;
 
-/// The head of a new key file.
+/// The comment at the beginning of a new key file.
 const HEAD: &str = "\
 # Keys of Exeunt, one to a line, made at the first start. The first one signs, all of them are accepted: to rotate,
 # exeunt key add --first, and half a year later exeunt key remove. Gateways that share a session store need the same
 # file: see exeunt key add --help.
 ";
 
-/// Why there are no keys.
+/// Why the keys cannot be loaded. The first field is the path of the key file.
 #[derive(Debug)]
 pub(crate) enum StateProblem {
-    /// The key file is there and cannot be used: what is wrong, and what to do.
+    /// The key file exists and cannot be used. The text says what is wrong, and what to do.
     Unusable(PathBuf, String),
-    /// There is no key file, and none can be made.
+    /// The key file does not exist and cannot be created.
     NotMade(PathBuf, io::Error),
-    /// There is no key file any more.
+    /// The key file was removed since the start.
     Missing(PathBuf),
 }
 
@@ -54,10 +54,10 @@ impl fmt::Display for StateProblem {
     }
 }
 
-/// Reads the keys of this state folder. At the first start they are made, and the folder too.
+/// Reads the keys in this state folder. At the first start the keys and the folder are created.
 ///
 /// # Errors
-/// [`Problem::NotMade`] where the folder cannot be written.
+/// [`StateProblem::Unusable`] and [`StateProblem::NotMade`]
 pub(crate) fn open(folder: &Path) -> Result<MacKeys, StateProblem> {
     let path = folder.join(KEY_FILE);
     if let Some(keys) = read(&path)? {
@@ -65,14 +65,14 @@ pub(crate) fn open(folder: &Path) -> Result<MacKeys, StateProblem> {
     }
     make(folder, &path).map_err(|error| StateProblem::NotMade(path.clone(), error))?;
     let gone =
-        || StateProblem::Unusable(path.clone(), "it was removed at once: see who else uses this folder".to_owned());
+        || StateProblem::Unusable(path.clone(), "another program removed it: check what uses this folder".to_owned());
     read(&path)?.ok_or_else(gone)
 }
 
-/// Reads the keys of a file; `None` where there is no such file. Nothing is changed.
+/// Reads the keys in a file; `None` if the file does not exist. Nothing is changed.
 ///
 /// # Errors
-/// [`Problem::Unusable`]
+/// [`StateProblem::Unusable`]
 pub(crate) fn read(path: &Path) -> Result<Option<MacKeys>, StateProblem> {
     let unusable = |what: String| StateProblem::Unusable(path.to_owned(), what);
     let text = match text_of(path) {
@@ -85,9 +85,9 @@ pub(crate) fn read(path: &Path) -> Result<Option<MacKeys>, StateProblem> {
     MacKeys::parse(&text).map(Some).map_err(|problem| unusable(format!("{problem}; {advice}")))
 }
 
-/// The content, or what is wrong with the file.
+/// The content of the file, or what is wrong with it.
 fn text_of(path: &Path) -> io::Result<Result<Zeroizing<String>, String>> {
-    // Looked at before it is opened: opening a pipe would wait for a writer.
+    // Checked before it is opened: opening a named pipe would block until it has a writer.
     if !path.metadata()?.is_file() {
         return Ok(Err("it must be a regular file".to_owned()));
     }
@@ -106,14 +106,14 @@ fn text_of(path: &Path) -> io::Result<Result<Zeroizing<String>, String>> {
     }
 }
 
-/// Makes the key file, unless somebody else made it meanwhile: then theirs is the one.
+/// Creates the folder and the key file. If another process creates the file at the same time, that file is used.
 fn make(folder: &Path, path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
     let key = MacKeys::generate_text().map_err(|_| io::Error::other("the system gives no random bytes"))?;
-    // Complete before it has its name: nobody ever reads half of it. The temporary file's mode is 0600.
+    // Written to a temporary file (mode 0600) and then renamed, so that no process reads an incomplete file.
     let mut file = tempfile::Builder::new().prefix(".exeunt.key.").tempfile_in(folder)?;
     file.write_all(HEAD.as_bytes())?;
     writeln!(file, "{}", *key)?;
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_start_makes_the_keys_and_the_next_ones_read_them() {
+    fn the_first_start_creates_the_keys_and_later_ones_read_them() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
         assert!(read(&state.join(KEY_FILE)).unwrap().is_none());
@@ -155,11 +155,11 @@ mod tests {
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
         assert_eq!((mode(&state), mode(&state.join(KEY_FILE))), (0o700, 0o600));
         fs::remove_file(state.join(KEY_FILE)).unwrap();
-        assert!(!same(&keys, &open(&state).unwrap()), "new ones");
+        assert!(!same(&keys, &open(&state).unwrap()), "the keys are new");
     }
 
     #[test]
-    fn of_many_first_starts_at_once_all_have_the_same_keys() {
+    fn concurrent_first_starts_have_the_same_keys() {
         let folder = tempfile::tempdir().unwrap();
         let starts = std::sync::Barrier::new(16);
         let keys: Vec<_> = std::thread::scope(|scope| {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_written_is_told_apart_from_a_file_that_cannot_be_used() {
+    fn an_unwritable_folder_and_an_unusable_file_are_different_problems() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("file"), "").unwrap();
@@ -186,11 +186,11 @@ mod tests {
         }
         assert!(matches!(open(&path("no/such/folder")), Err(StateProblem::NotMade(..))));
         symlink("nowhere", path(KEY_FILE)).unwrap();
-        assert!(matches!(open(folder.path()), Err(StateProblem::Unusable(..))), "a link that leads nowhere");
+        assert!(matches!(open(folder.path()), Err(StateProblem::Unusable(..))), "a dangling symbolic link");
     }
 
     #[test]
-    fn a_key_file_is_refused_as_it_is() {
+    fn a_refused_key_file_is_not_changed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(KEY_FILE);
         let good = "ab".repeat(32);
@@ -213,10 +213,10 @@ mod tests {
             let message = open(folder.path()).err().map(|problem| problem.to_string()).unwrap_or_default();
             assert!(message.contains(want) && message.is_empty() == want.is_empty(), "{mode:o}: {message}");
             assert!(!message.contains("secret"), "{message}");
-            assert_eq!(fs::read(&path).unwrap(), content, "it stays as it is");
+            assert_eq!(fs::read(&path).unwrap(), content, "it is not changed");
         }
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(matches!(open(folder.path()), Err(StateProblem::Unusable(..))), "a folder in its place");
+        assert!(matches!(open(folder.path()), Err(StateProblem::Unusable(..))), "a folder instead of the file");
     }
 }

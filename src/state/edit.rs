@@ -1,4 +1,4 @@
-//! Changes of a key file's text. Comments, and the order of the lines that are not meant, stay.
+//! Changes of the text of a key file. Comments and the order of the other lines are preserved.
 
 use std::fmt;
 
@@ -7,30 +7,30 @@ use zeroize::Zeroizing;
 use crate::values::mac::{BadKeys, MacKeys};
 use crate::values::secret::NoRandomness;
 
-/// A change, which names keys by their fingerprints.
+/// A change. Keys are named by their short fingerprints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KeyChange {
-    /// A new key is made: the first one, or else the one below it.
+    /// Adds a new key, as the first or the second one.
     Add {
-        /// Whether it signs.
+        /// Whether it becomes the first key, which signs.
         first: bool,
     },
-    /// This key becomes the first one.
+    /// Moves a key to the first place.
     Use(String),
-    /// This key, which must not be the first one, is no longer accepted.
+    /// Removes a key other than the first one.
     Remove(String),
 }
 
-/// Why a change is not made.
+/// Why a change is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotChanged {
-    /// The text would not hold keys, or does not now.
+    /// The text is not a valid key file, before or after the change.
     Bad(BadKeys),
     /// No key has this fingerprint.
     Unknown,
-    /// It is the key that signs.
+    /// The key to be removed is the one that signs.
     Signs,
-    /// The operating system gives no random bytes.
+    /// The system's random source failed.
     NoRandomness,
 }
 
@@ -57,7 +57,10 @@ impl fmt::Display for NotChanged {
     }
 }
 
-/// The changed text, and the fingerprint of the key that it is about.
+/// Applies a change. Returns the changed text, and the fingerprint of the key that it concerns.
+///
+/// # Errors
+/// [`NotChanged`]
 pub(crate) fn change(text: &str, change: &KeyChange) -> Result<(Zeroizing<String>, String), NotChanged> {
     let keys = MacKeys::parse(text)?.short_fingerprints();
     let mut lines: Vec<Zeroizing<String>> = text.lines().map(|line| Zeroizing::new(line.to_owned())).collect();
@@ -117,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_added_moved_and_removed_and_comments_stay() {
+    fn keys_are_added_moved_and_removed_and_comments_are_preserved() {
         let cases = [
             (KeyChange::Add { first: true }, "#-n1#2"),
             (KeyChange::Add { first: false }, "#-1n#2"),

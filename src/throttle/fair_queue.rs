@@ -1,56 +1,56 @@
-//! A fair queue for a scarce resource: shares by account, by address and by site. It decides which waiting job is next
-//! and does no I/O. Used for checking passwords, each of which takes a core for a while.
+//! A fair queue for a scarce resource, with shares by account, address and site. It decides which queued job is next,
+//! and does no I/O. It is used for password checks, each of which occupies a core for a while.
 //!
-//! Usage is counted for the account, the address and the site: jobs that wait or run now, and jobs that were served
-//! recently, failures more than successes. The client that uses least is next; when no place is free, the last job of
-//! the client that uses most loses its place. So nothing is gained by many connections, many names or many addresses of
-//! one network, and a single client does not wait for those that come with many.
+//! Usage is counted for the account, the address and the site: jobs that are queued or running, and recently finished
+//! ones, failures more than successes. The client that uses least is next; when the queue is full, the last job of the
+//! client that uses most is dropped. So many connections, names or addresses of one network are no advantage, and a
+//! single client does not wait behind those with many jobs.
 //!
-//! Some of the places, and every second turn, are reserved for known browsers without recent failures: an attacker with
-//! addresses in many networks cannot take those.
+//! A part of the capacity and every second turn are reserved for known browsers without recent failures, so that an
+//! attacker with addresses in many networks cannot use them up.
 
-/// Counters of each kind. Two names may share one, by a hash that an attacker cannot compute: then they share the fair
-/// share of one.
+/// The number of counters of each kind. Names with the same hash, which an attacker cannot compute, share a counter and
+/// so one fair share.
 const COUNTERS: usize = 1024;
-/// After this many turns, past service counts half.
+/// The number of turns after which the counts of finished jobs are halved.
 const HALF_LIFE: u32 = 64;
-/// A site's counter weighs a quarter: there may be many in it.
+/// The counters of accounts and addresses weigh this many times as much as that of a site, which may have many users.
 const ADDRESSES_OF_A_SITE: u32 = 4;
-/// One failure counts as this many successes.
+/// The weight of a failure, relative to a success.
 const FAILURE: u16 = 4;
 
-/// The account and the address that a job is counted for. The numbers are hashes under a secret key.
+/// The account, address and site for which a job is counted, as keyed hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Share {
     /// The account.
     pub(crate) account: u64,
-    /// The address, or the /64 of IPv6.
+    /// The IPv4 address, or the /64 of an IPv6 address.
     pub(crate) address: u64,
-    /// The /48 of IPv6; without one, the address.
+    /// The /48 of an IPv6 address; for others the same as `address`.
     pub(crate) site: u64,
-    /// Whether it is a known browser without recent failures.
+    /// Whether the client is a known browser without recent failures.
     pub(crate) is_known: bool,
 }
 
-/// The limits of waiting jobs.
+/// The capacity of the queue, in jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueLimits {
-    /// For all clients.
+    /// The capacity for all clients.
     pub(crate) for_all: usize,
-    /// Further places, reserved for known browsers.
+    /// The additional capacity for known browsers.
     pub(crate) for_known: usize,
 }
 
 /// Why a job was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum QueueFull {
-    /// This account, address or site uses its share already.
+    /// The account, address or site of the job already uses its share.
     OwnShare,
-    /// All places are taken by other clients.
+    /// The queue is full with jobs of other clients.
     Everywhere,
 }
 
-/// Identifies a waiting job.
+/// Identifies a queued job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WaiterId(u64);
 
@@ -60,7 +60,7 @@ struct Waiter<T> {
     job: T,
 }
 
-/// The waiting jobs, and what each client uses.
+/// The queued jobs, and the usage of each client.
 pub(crate) struct FairQueue<T> {
     places: QueueLimits,
     usage: Usage,
@@ -83,7 +83,7 @@ impl<T> FairQueue<T> {
         }
     }
 
-    /// Takes a place for a job. When none is free one job loses its place: returns which one, possibly this one.
+    /// Adds a job. If the queue is full, one job is dropped and returned, possibly the new one.
     pub(crate) fn enter(&mut self, share: Share, job: T) -> (WaiterId, Option<(T, QueueFull)>) {
         self.last_number += 1;
         let number = WaiterId(self.last_number);
@@ -91,7 +91,7 @@ impl<T> FairQueue<T> {
         let entrant = Waiter { number, share, job };
         let Self { places, usage, known, others, .. } = self;
         let without = if share.is_known { admit(known, places.for_known, usage, entrant) } else { Some(entrant) };
-        // A known browser without a reserved place takes an ordinary one.
+        // If the reserved capacity is used up, a known browser competes for the general one.
         let without = without.and_then(|waiting| admit(others, places.for_all, usage, waiting));
         let lost = without.map(|waiting| {
             let crowded = usage.queue_full(waiting.share);
@@ -101,7 +101,7 @@ impl<T> FairQueue<T> {
         (number, lost)
     }
 
-    /// Takes the next job. It counts as running until [`FairQueue::done`] is called.
+    /// Removes and returns the next job. It counts as running until [`FairQueue::done`] is called.
     pub(crate) fn take_turn(&mut self) -> Option<(Share, T)> {
         let known_first = !self.last_was_known;
         let is_known = if known_first { !self.known.is_empty() } else { self.others.is_empty() };
@@ -113,17 +113,17 @@ impl<T> FairQueue<T> {
         Some((waiting.share, waiting.job))
     }
 
-    /// How many jobs wait.
+    /// The number of queued jobs.
     pub(crate) fn waiting(&self) -> usize {
         self.known.len() + self.others.len()
     }
 
-    /// Notes that a job has finished.
+    /// Records that a job has finished.
     pub(crate) fn done(&mut self, share: Share, went_well: bool) {
         self.usage.served(share, if went_well { 1 } else { FAILURE });
     }
 
-    /// Removes a waiting job and returns it, unless it was taken already.
+    /// Removes a queued job and returns it, unless it was taken already.
     pub(crate) fn leave(&mut self, number: WaiterId) -> Option<T> {
         let waiting = take(&mut self.known, number).or_else(|| take(&mut self.others, number))?;
         self.usage.leave(waiting.share);
@@ -131,7 +131,7 @@ impl<T> FairQueue<T> {
     }
 }
 
-/// Adds a job; when there are too many, the last job of the client that uses most is returned.
+/// Adds a job. If there are more than `places`, the last job of the client that uses most is removed and returned.
 fn admit<T>(lane: &mut Vec<Waiter<T>>, places: usize, usage: &Usage, entrant: Waiter<T>) -> Option<Waiter<T>> {
     lane.push(entrant);
     if lane.len() <= places {
@@ -146,16 +146,16 @@ fn take<T>(lane: &mut Vec<Waiter<T>>, number: WaiterId) -> Option<Waiter<T>> {
     Some(lane.remove(at))
 }
 
-/// The use of one account, address or site.
+/// The usage of one account, address or site.
 #[derive(Clone, Copy, Default)]
 struct Counter {
-    /// Jobs that wait or run.
+    /// The number of queued and running jobs.
     present: u16,
-    /// Jobs that were served, decaying over time.
+    /// The weighted number of finished jobs, halved every [`HALF_LIFE`] turns.
     served: u16,
 }
 
-/// The use of every client.
+/// The usage of all clients.
 struct Usage {
     accounts: Box<[Counter]>,
     addresses: Box<[Counter]>,
@@ -189,7 +189,7 @@ impl Usage {
         }
     }
 
-    /// The total use of this share, as a number to compare.
+    /// The weighted usage of a share, for comparisons.
     fn of(&self, share: Share) -> u32 {
         let [account, address, site] =
             self.counters(share).map(|Counter { present, served }| u32::from(present) + u32::from(served));
@@ -227,7 +227,7 @@ mod tests {
 
     const PLACES: QueueLimits = QueueLimits { for_all: 48, for_known: 16 };
 
-    /// One account at one address, each by its number.
+    /// A share of an account at an address.
     fn share(account: u64, address: u64) -> Share {
         Share { account, address: 300 + address, site: 300 + address, is_known: false }
     }
@@ -236,14 +236,14 @@ mod tests {
         Share { is_known: true, ..share(account, address) }
     }
 
-    /// Those whose job is 0, as many as there is room for.
+    /// Adds a job with the number 0 for each share.
     fn enter_many(shares: &mut FairQueue<u64>, crowd: impl Iterator<Item = Share>) {
         for share in crowd {
             shares.enter(share, 0);
         }
     }
 
-    /// Serves this many turns, of which the given ones succeed, and returns whose they were.
+    /// Runs the given number of turns, and returns their jobs. `goes_well` says which of them succeed.
     fn serve(shares: &mut FairQueue<u64>, turns: usize, goes_well: impl Fn(u64) -> bool) -> Vec<u64> {
         let one = |_| {
             let (share, job) = shares.take_turn()?;
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn alone_it_is_first_come_first_served() {
+    fn equal_clients_are_served_in_order() {
         let mut shares = FairQueue::new(PLACES);
         for job in 0..20 {
             assert_eq!(shares.enter(share(job, job), job).1, None);
@@ -263,9 +263,9 @@ mod tests {
         assert!(shares.take_turn().is_none());
     }
 
-    /// 96 connections that retry at once; 20 users who try one after the other, from the same address or not.
+    /// 96 connections that retry at once, and 20 users who try one after another, from the same address or another one.
     #[test]
-    fn one_account_on_many_connections_holds_nobody_up() {
+    fn one_account_on_many_connections_delays_no_other_user() {
         for address in [0, 7] {
             let mut shares = FairQueue::new(PLACES);
             enter_many(&mut shares, (0..96).map(|_| share(0, 0)));
@@ -278,10 +278,10 @@ mod tests {
         }
     }
 
-    /// Each name is a new one. The users come all at once, each from a separate address or all from one: until the
-    /// others have failed, they look like an attack, too.
+    /// Each attempt has a new name. The users come all at once, each from a separate address or all from one, which
+    /// looks like an attack as well until the attacker's attempts have failed.
     #[test]
-    fn random_names_from_eight_addresses_hold_nobody_up() {
+    fn random_names_from_eight_addresses_delay_no_other_user_for_long() {
         let places = QueueLimits { for_all: 256, ..PLACES };
         for (own_addresses, most) in [(true, 20), (false, 48)] {
             let mut shares = FairQueue::new(places);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_of_many_networks_is_one_stranger_among_others() {
+    fn many_networks_of_one_site_count_as_one_client() {
         let mut shares = FairQueue::new(PLACES);
         let of_site = |number| Share { site: 900, ..share(400 + number, number) };
         enter_many(&mut shares, (0..100).map(of_site));
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_was_served_much_lately_waits_for_whoever_was_not() {
+    fn clients_that_were_served_less_come_first() {
         let mut shares = FairQueue::new(PLACES);
         for _ in 0..10 {
             shares.enter(share(1, 1), 1);
@@ -321,7 +321,7 @@ mod tests {
         }
         shares.enter(share(1, 1), 1);
         shares.enter(share(2, 2), 2);
-        assert_eq!(serve(&mut shares, 2, |_| true), [1, 2], "that is forgotten");
+        assert_eq!(serve(&mut shares, 2, |_| true), [1, 2], "past usage has decayed");
     }
 
     #[test]
@@ -336,13 +336,13 @@ mod tests {
         assert_eq!(serve(&mut shares, 2, |_| true), [1, 2]);
     }
 
-    /// An attacker with a thousand networks: no share is smaller than theirs.
+    /// An attacker with very many networks, each of which uses as little as a single user.
     #[test]
-    fn known_browsers_have_places_and_turns_of_their_own() {
+    fn known_browsers_have_reserved_capacity_and_turns() {
         let mut shares = FairQueue::new(PLACES);
         let lost = |entered: (WaiterId, Option<(u64, QueueFull)>)| entered.1;
-        let strangers = (100..148).map(|number| lost(shares.enter(share(number, number), 0)));
-        assert!(strangers.eq(std::iter::repeat_n(None, 48)));
+        let unknown = (100..148).map(|number| lost(shares.enter(share(number, number), 0)));
+        assert!(unknown.eq(std::iter::repeat_n(None, 48)));
         assert_eq!(lost(shares.enter(share(150, 150), 1)), Some((1, QueueFull::Everywhere)));
         for person in 2..=17 {
             assert_eq!(lost(shares.enter(known(person, person), person)), None);
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_takes_all_places_of_known_browsers() {
+    fn one_known_browser_cannot_fill_the_reserved_capacity() {
         let mut shares = FairQueue::new(PLACES);
         enter_many(&mut shares, (0..96).map(|_| known(0, 0)));
         assert_eq!(shares.enter(known(1, 1), 1).1, Some((0, QueueFull::OwnShare)));
@@ -364,12 +364,12 @@ mod tests {
     }
 
     #[test]
-    fn whoever_leaves_gives_the_place_back() {
+    fn a_job_that_leaves_frees_its_place() {
         let mut shares = FairQueue::new(QueueLimits { for_all: 1, for_known: 1 });
-        let (stranger, _) = shares.enter(share(1, 1), 1);
+        let (unknown, _) = shares.enter(share(1, 1), 1);
         let (person, _) = shares.enter(known(2, 2), 2);
-        assert_eq!((shares.leave(stranger), shares.leave(person)), (Some(1), Some(2)));
-        assert_eq!(shares.leave(stranger), None);
+        assert_eq!((shares.leave(unknown), shares.leave(person)), (Some(1), Some(2)));
+        assert_eq!(shares.leave(unknown), None);
         assert_eq!(shares.enter(share(3, 3), 3).1, None);
         let (share, _) = shares.take_turn().unwrap();
         shares.done(share, true);
@@ -394,10 +394,10 @@ mod tests {
     }
 
     proptest! {
-        /// Every job is served, lost or withdrawn exactly once; then nothing is in use; and there are never more jobs
-        /// than places.
+        /// Every job is served, dropped or withdrawn exactly once, the capacity is never exceeded, and afterwards the
+        /// usage is zero.
         #[test]
-        fn nothing_is_lost_and_nothing_is_left(steps in prop::collection::vec(step(), 0..300)) {
+        fn every_job_leaves_the_queue_exactly_once(steps in prop::collection::vec(step(), 0..300)) {
             let mut shares = FairQueue::new(QueueLimits { for_all: 5, for_known: 2 });
             let (mut entered, mut gone, mut numbers) = (0, 0, Vec::new());
             for step in steps {
@@ -425,7 +425,7 @@ mod tests {
 
         /// A single client is next, however many jobs wait, unless other single clients came before.
         #[test]
-        fn whoever_comes_alone_is_next(steps in prop::collection::vec((0..6_u64, 0..4_u64), 100..300)) {
+        fn a_single_client_is_next(steps in prop::collection::vec((0..6_u64, 0..4_u64), 100..300)) {
             let mut shares = FairQueue::new(PLACES);
             for (account, address) in steps {
                 shares.enter(share(account, address), 0);

@@ -1,15 +1,15 @@
 //! The rate limit of sign-in attempts.
 //!
-//! An attempt is counted for the account and for the client address; the first wrong passwords have no consequence,
+//! An attempt is counted for the account and for the client address. The first wrong passwords have no consequence,
 //! then each one bans for twice as long as the one before, up to `login.ban_max`. During a ban no password is checked,
 //! so right and wrong ones get the same response. Failures decay over time. Existing sessions are not affected.
 //!
-//! A browser that proves that this user signed in with it before ([`KnownBrowser`]) has a counter of its own: an
-//! attacker who gets the account banned from elsewhere does not lock its owner out.
+//! A browser that proves that this user signed in with it before ([`KnownBrowser`]) has a separate counter: an attacker
+//! who gets the account banned from elsewhere does not lock its owner out.
 //!
 //! Memory is bounded. Counters are in four tables of a fixed size ([`table`]), and only failures and attempts in
-//! progress take an entry; a rate limiter whose map grows with every name that a client sends (governor's keyed one,
-//! for example) would let an attacker exhaust the memory.
+//! progress take an entry. A rate limiter whose map grows with every name that a client sends (such as the keyed one of
+//! governor) would let an attacker exhaust the memory.
 //!
 //! [`KnownBrowser`]: crate::values::known_browser::KnownBrowser
 
@@ -29,17 +29,17 @@ use crate::values::client_address::{ClientAddress, TrustedProxies};
 use crate::values::known_browser::BrowserId;
 use crate::values::time::Moment;
 
-/// For one account, and for one known browser with that account.
+/// The limits of an account, and of a known browser of that account.
 const ACCOUNT: Policy = Policy { free: 5, forget: Duration::from_secs(600) };
-/// For one address, which a whole office may share.
+/// The limits of an address, which a whole office may share.
 const ADDRESS: Policy = Policy { free: 20, forget: Duration::from_secs(60) };
-/// For a site of IPv6, which a whole town may share.
+/// The limits of an IPv6 site (/48), which a whole town may share.
 const SITE: Policy = Policy { free: 100, forget: Duration::from_secs(12) };
 
-/// Who tries to sign in, before the password is checked.
+/// The client of a sign-in attempt, before the password is checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SignInClient<'a> {
-    /// The name as typed.
+    /// The user name as entered.
     pub(crate) user: &'a str,
     /// The client's address.
     pub(crate) client: ClientAddress,
@@ -54,7 +54,7 @@ pub(crate) struct Banned {
     pub(crate) until: Moment,
 }
 
-/// The counters of all sign-ins. They outlive a configuration; a restart forgets them.
+/// The counters of all sign-ins. They survive a reload, but not a restart.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     accounts: CounterTable,
@@ -72,7 +72,7 @@ impl Default for Throttle {
             addresses: CounterTable::new(ADDRESS),
             sites: CounterTable::new(SITE),
             known: CounterTable::new(ACCOUNT),
-            // Random keys of this process: an attacker cannot know which names share an entry.
+            // Randomly keyed, so that an attacker cannot know which names share an entry.
             hasher: RandomState::new(),
             advised: AtomicBool::new(false),
         }
@@ -84,7 +84,7 @@ impl Throttle {
     /// attempts cannot exceed the limit.
     ///
     /// # Errors
-    /// [`Banned`], whatever the password may be.
+    /// [`Banned`], before any password is checked.
     pub(crate) fn attempt(
         &self,
         requester: &SignInClient<'_>,
@@ -107,8 +107,8 @@ impl Throttle {
         Ok(Ticket { advised: &self.advised, client: requester.client, account, address: address?, site: site?, share })
     }
 
-    /// Whose share of the checks an attempt takes. Trusted proxies and this machine are addresses like all others: the
-    /// accounts behind them share theirs.
+    /// The share of password checks for which an attempt is counted. Trusted proxies and loopback are treated as any
+    /// other address: the accounts behind them share it.
     fn share_of(&self, requester: &SignInClient<'_>, failures: u16) -> Share {
         let address = self.hasher.hash_one(("address", name::network(requester.client)));
         let site = name::site(requester.client).map_or(address, |site| self.hasher.hash_one(("site", site)));
@@ -116,7 +116,7 @@ impl Throttle {
         Share { account, address, site, is_known: requester.known.is_some() && failures == 0 }
     }
 
-    /// The counters of the client address. None for a trusted proxy: it forwards the requests of all clients.
+    /// The counters of the client address. A trusted proxy has none, since it forwards the requests of all clients.
     fn networks_of(&self, client: ClientAddress, trusted: &TrustedProxies) -> [Option<(&CounterTable, CounterKey)>; 2] {
         if trusted.trusts(client) {
             return [None, None];
@@ -127,7 +127,8 @@ impl Throttle {
         [Some((&self.addresses, key(address))), site.map(|site| (&self.sites, key(site)))]
     }
 
-    /// Resets the failures of this account, in all browsers, or of this address. Returns whether there were any.
+    /// Resets the failures of the account `user`, in all browsers, or of an address given instead of a name. Returns
+    /// whether there were any.
     pub(crate) fn unban(&self, user: &str, now: Moment) -> bool {
         let owner = self.owner(user);
         let account = [self.accounts.forgive(owner, now), self.known.forgive(owner, now)].contains(&true);
@@ -152,12 +153,13 @@ impl Throttle {
     }
 }
 
-/// Half of a hash, for finding everything that belongs to one name.
+/// Half of a hash, which identifies all counters of one name.
 const fn owner_of(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
-/// Loopback and unix sockets are counted only for the advice: all clients of a proxy in front share them.
+/// Whether an address can be banned. Loopback and unix sockets are only counted for the hint about a proxy, since all
+/// clients of a proxy on this machine share them.
 fn is_banned_by_address(client: ClientAddress) -> bool {
     match client {
         ClientAddress::Ip(address) => !address.is_loopback(),
@@ -170,8 +172,9 @@ fn is_banned_by_address(client: ClientAddress) -> bool {
 struct Counted<'a> {
     table: &'a CounterTable,
     key: CounterKey,
-    /// The failures that counted when it began.
+    /// The number of failures when the attempt began.
     failures: u16,
+    /// Whether the result was reported.
     settled: bool,
 }
 
@@ -193,7 +196,7 @@ impl<'a> Counted<'a> {
     }
 }
 
-/// Nothing is known of how it went: as if it had not been.
+/// An attempt without a result does not count.
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         if !self.settled {
@@ -202,7 +205,7 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// An attempt in progress. Dropped without a result it counts for nothing.
+/// An attempt in progress. If it is dropped without a result, it does not count.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Ticket<'a> {
@@ -215,13 +218,13 @@ pub(crate) struct Ticket<'a> {
 }
 
 impl Ticket<'_> {
-    /// Whose share of the password checks this attempt takes.
+    /// The share of password checks for which this attempt is counted.
     pub(crate) fn share(&self) -> Share {
         self.share
     }
 
-    /// The password was wrong. Returns an address with so many failures that it is most likely a proxy of the
-    /// operator's, to be reported in the log; at most once in the life of the process.
+    /// Reports a wrong password. Returns the address if it has so many failures that it is most likely a proxy of the
+    /// operator, for a hint in the log; at most once in the lifetime of the process.
     pub(crate) fn failed(self, ban_max: Duration, now: Moment) -> Option<ClientAddress> {
         self.account.failed(ban_max, now);
         self.site.and_then(|site| site.failed(ban_max, now));
@@ -231,8 +234,8 @@ impl Ticket<'_> {
         first.then_some(self.client)
     }
 
-    /// The password was right. The account's counter is reset; the address's is not, or an attacker with one valid
-    /// account could reset it between guesses at others.
+    /// Reports a correct password. The counter of the account is reset. That of the address is not, since an attacker
+    /// with one valid account could otherwise reset it between guesses at others.
     pub(crate) fn succeeded(self, now: Moment) {
         self.account.succeeded(now);
     }

@@ -1,15 +1,16 @@
-//! Which names count as one account, and which addresses as one client.
+//! Normalisation for the counters: which names count as one account, and which addresses as one client.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::values::client_address::ClientAddress;
 
-/// A host usually has a whole /64 of IPv6 and can use any address in it.
+/// The prefix length of an IPv6 host, which usually has a whole /64 and can use any address in it.
 const HOST: u32 = 64;
-/// A site usually has a /48: 65,536 such networks.
+/// The prefix length of an IPv6 site, which usually has a /48: 65,536 networks of hosts.
 const SITE: u32 = 48;
 
-/// An account's name for counting: `John`, `JOHN` and `john ` are one, whatever the source of users makes of them.
+/// The name of an account for counting: `John`, `JOHN` and `john ` are the same, even if the user source distinguishes
+/// them.
 pub(crate) fn folded(user: &str) -> String {
     user.trim().to_lowercase()
 }
@@ -23,7 +24,7 @@ pub(crate) fn network(client: ClientAddress) -> Option<IpAddr> {
     }
 }
 
-/// The larger network that is counted beside it: of IPv6 alone.
+/// The site, which is counted in addition; only for IPv6.
 pub(super) fn site(client: ClientAddress) -> Option<Ipv6Addr> {
     match client {
         ClientAddress::Ip(IpAddr::V6(address)) => Some(prefix(address, SITE)),
@@ -35,7 +36,7 @@ fn prefix(address: Ipv6Addr, length: u32) -> Ipv6Addr {
     Ipv6Addr::from_bits(address.to_bits() & u128::MAX << (128 - length))
 }
 
-/// Whether this is an address that a proxy of the operator's own would have.
+/// Whether a proxy of the operator could have this address: private, unique local, loopback, or a unix socket.
 pub(super) fn may_be_a_proxy(client: ClientAddress) -> bool {
     match client {
         ClientAddress::Ip(IpAddr::V4(address)) => address.is_private() || address.is_loopback(),
@@ -53,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn letter_case_and_white_space_make_no_other_account() {
+    fn names_that_differ_in_case_and_white_space_are_one_account() {
         for user in ["John", "JOHN", "john ", "\tjohn"] {
             assert_eq!(folded(user), "john");
         }
@@ -62,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_is_one_address() {
+    fn the_addresses_of_an_ipv6_host_count_as_one() {
         let cases = [
             ("192.0.2.1", "192.0.2.1", true),
             ("192.0.2.1", "192.0.2.2", false),
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_has_many_networks() {
+    fn the_networks_of_an_ipv6_site_count_as_one() {
         let cases = [
             ("2001:db8:0:1::1", "2001:db8:0:ffff::1", true),
             ("2001:db8:0:1::1", "2001:db8:1:1::1", false),
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn proxies_live_in_private_networks() {
+    fn proxies_have_private_addresses() {
         for (address, want) in [
             ("10.0.0.7", true),
             ("192.168.1.1", true),

@@ -1,12 +1,12 @@
-//! How failures lead to bans, and how they decay. No I/O.
+//! The rules by which failures lead to bans and decay, without I/O.
 
 use std::time::Duration;
 
 use crate::values::time::Moment;
 
-/// The shortest ban.
+/// The duration of the first ban.
 const FIRST_BAN: Duration = Duration::from_secs(5);
-/// The time to retry after when too many attempts are in progress.
+/// The delay before a retry when too many attempts are in progress.
 const CROWDED: Duration = Duration::from_secs(1);
 
 /// The limits of one counter.
@@ -14,18 +14,18 @@ const CROWDED: Duration = Duration::from_secs(1);
 pub(super) struct Policy {
     /// The number of the first failure that leads to a ban.
     pub(crate) free: u16,
-    /// One failure decays after this time without another.
+    /// The time without a failure after which one failure is forgotten.
     pub(crate) forget: Duration,
 }
 
 /// The state of one counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Standing {
-    /// The end of the ban; without one, the last failure.
+    /// The end of the ban; without a ban, the time of the last failure.
     pub(crate) since: Moment,
-    /// Failures that have not decayed yet.
+    /// The number of failures that have not decayed yet.
     pub(crate) failures: u16,
-    /// Attempts in progress.
+    /// The number of attempts in progress.
     pub(crate) open: u16,
 }
 
@@ -49,8 +49,8 @@ impl Standing {
         self
     }
 
-    /// From when on an attempt may begin; `None` for at once. Attempts under way count as failures: of those that
-    /// would all have been free many may run, behind that only one at a time.
+    /// The moment from which an attempt may begin; `None` for at once. Attempts in progress count as failures: several
+    /// may run while all of them could fail without a ban, beyond that only one at a time.
     pub(super) fn closed_until(&self, now: Moment, policy: Policy) -> Option<Moment> {
         if self.since > now {
             return Some(self.since);
@@ -77,7 +77,7 @@ impl Standing {
         Self { since: now, failures: 0, open: self.open }
     }
 
-    /// The counter's value when entries compete for a place: failures first, then how recent it is.
+    /// The order in which counters are evicted from a full set: fewest failures first, then the oldest.
     pub(super) fn weight(&self) -> (u16, Moment) {
         (self.failures.saturating_add(self.open), self.since)
     }
@@ -100,11 +100,11 @@ mod tests {
         for (failures, want) in cases {
             assert_eq!(POLICY.ban(failures, BAN_MAX), Duration::from_secs(want), "{failures}");
         }
-        assert_eq!(POLICY.ban(40, Duration::MAX).as_secs(), u64::from(u32::MAX) * 5, "nothing overflows");
+        assert_eq!(POLICY.ban(40, Duration::MAX).as_secs(), u64::from(u32::MAX) * 5, "no overflow");
     }
 
     #[test]
-    fn quiet_forgets_one_failure_after_the_other() {
+    fn failures_decay_one_after_another() {
         let standing = Standing { since: seconds(100), failures: 3, open: 0 };
         let cases = [(0, 3, 100), (159, 3, 100), (160, 2, 160), (161, 2, 160), (220, 1, 220), (280, 0, 280)];
         for (now, failures, since) in cases {
@@ -112,11 +112,15 @@ mod tests {
             assert_eq!((later.failures, later.since), (failures, seconds(since)), "{now}");
         }
         let at_rest = standing.at(seconds(u32::MAX), POLICY);
-        assert_eq!(at_rest, Standing { since: seconds(280), failures: 0, open: 0 }, "its age is kept");
+        assert_eq!(
+            at_rest,
+            Standing { since: seconds(280), failures: 0, open: 0 },
+            "the time of the last decay is kept"
+        );
     }
 
     #[test]
-    fn attempts_under_way_count() {
+    fn attempts_in_progress_count() {
         let cases = [
             ((0, 0, 0), None),
             ((0, 0, 2), None),
@@ -146,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_ban_bounds_what_can_be_guessed_in_a_day() {
+    fn the_longest_ban_limits_the_guesses_in_a_day() {
         let (day, mut now, mut guesses, mut standing) = (86_400, 0, 0, Standing::default());
         while now < day {
             standing = standing.at(seconds(now), POLICY);

@@ -1,11 +1,11 @@
-//! Counters in a set-associative table of a fixed size: 2,048 sets of 8 entries, 16,384 in all, 32 bytes each, 528 KiB
-//! a table with the locks. A key belongs to one set, by a keyed hash that an attacker cannot compute.
+//! Counters in a set-associative table of a fixed size: 2,048 sets of 8 entries, 16,384 in total, 32 bytes each, 528
+//! KiB for each table with the locks. A key belongs to one set, by a keyed hash that an attacker cannot compute.
 //!
-//! A full set evicts the counter with the fewest failures, of those the oldest. To evict a ban by trying other names,
-//! an attacker has to give eight other counters of the same set more failures than that ban has, without knowing which
-//! names share its set: tens of thousands of names with as many failures each, every one of them slowed by its own bans
-//! and by those of the addresses. Waiting for the ban to end is far cheaper. New counters evict each other first. A
-//! counter without failures is dropped at once: successful sign-ins evict nothing, however many there are.
+//! A full set evicts the counter with the fewest failures, and of those the oldest. To evict a ban by trying other
+//! names, an attacker has to give eight other counters of the same set more failures than that ban has, without knowing
+//! which names share its set: tens of thousands of names with as many failures each, each slowed down by its own bans
+//! and by those of the addresses. Waiting for the end of the ban is far cheaper. New counters evict each other first. A
+//! counter without failures is removed at once, so successful sign-ins evict no other counter.
 
 use std::fmt;
 use std::time::Duration;
@@ -28,9 +28,9 @@ pub(super) struct CounterKey {
 }
 
 impl CounterKey {
-    /// A key of hashes under a secret key.
+    /// A key made of keyed hashes.
     pub(super) const fn new(tag: u64, owner: u32) -> Self {
-        // Zero is the tag of an empty place.
+        // Zero is the tag of a free slot.
         Self { tag: tag | 1 << 63, owner }
     }
 }
@@ -56,7 +56,7 @@ type SlotSet = Mutex<[CounterSlot; WAYS]>;
 
 /// Counters of one kind.
 pub(super) struct CounterTable {
-    /// One set is kept outside of the slice, so that there is a set for every key without indexing.
+    /// The first set is a separate field, so that every key has a set without fallible indexing.
     first: SlotSet,
     further: Box<[SlotSet]>,
     policy: Policy,
@@ -67,7 +67,10 @@ impl CounterTable {
         Self { first: SlotSet::default(), further: (1..SETS).map(|_| SlotSet::default()).collect(), policy }
     }
 
-    /// Begins an attempt, unless this counter bans it. Returns the failures that count.
+    /// Begins an attempt. Returns the number of failures.
+    ///
+    /// # Errors
+    /// [`Banned`]
     pub(super) fn begin(&self, key: CounterKey, now: Moment) -> Result<u16, Banned> {
         self.change(key, now, |standing| match standing.closed_until(now, self.policy) {
             Some(until) => Err(Banned { until }),
@@ -100,7 +103,7 @@ impl CounterTable {
         }
     }
 
-    /// How many counters there are.
+    /// The number of counters.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         let sets = std::iter::once(&self.first).chain(&self.further);
@@ -120,8 +123,7 @@ impl CounterTable {
         any
     }
 
-    /// Changes a counter as it stands now. One that is not there yet begins with nothing, in the place that is
-    /// worth least.
+    /// Changes a counter, with failures decayed up to `now`. A missing counter is created, and may evict another one.
     fn change<T>(&self, key: CounterKey, now: Moment, change: impl FnOnce(&mut Standing) -> T) -> T {
         let mut set = self.set(key).lock();
         let slot = slot_for(&mut set, key, now, self.policy);
@@ -147,7 +149,7 @@ impl fmt::Debug for CounterTable {
     }
 }
 
-/// The key's own place, else an empty one, else the one that is worth least.
+/// The slot of the key, else a free one, else the one to be evicted.
 fn slot_for(set: &mut [CounterSlot; WAYS], key: CounterKey, now: Moment, policy: Policy) -> &mut CounterSlot {
     let worth = |slot: &CounterSlot| match slot.tag {
         tag if tag == key.tag => (0, (0, Moment::default())),
@@ -166,7 +168,7 @@ mod tests {
     const BAN_MAX: Duration = Duration::from_secs(900);
     const NOW: Moment = Moment::from_seconds(0);
 
-    /// Keys of one set.
+    /// Keys that all belong to one set.
     fn key(number: u64) -> CounterKey {
         CounterKey::new(number * SETS as u64, number as u32)
     }
@@ -184,13 +186,13 @@ mod tests {
     }
 
     #[test]
-    fn it_has_the_size_it_says() {
+    fn the_table_has_the_documented_size() {
         assert_eq!(size_of::<CounterSlot>(), 32);
         assert_eq!(SETS * size_of::<SlotSet>(), 528 * 1024);
     }
 
     #[test]
-    fn a_ban_is_seen_and_ends() {
+    fn a_ban_takes_effect_and_ends() {
         let table = CounterTable::new(POLICY);
         for _ in 0..3 {
             assert!(table.begin(key(1), NOW).is_ok());
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_finished_counts_for_nothing() {
+    fn abandoned_attempts_do_not_count() {
         let table = CounterTable::new(POLICY);
         for _ in 0..100 {
             assert_eq!(table.begin(key(1), NOW), Ok(0));
@@ -213,45 +215,45 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_other_names_frees_no_ban() {
+    fn a_flood_of_other_names_evicts_no_ban() {
         let table = CounterTable::new(POLICY);
         fail(&table, key(1), 4, NOW);
         for number in 2..1000 {
             fail(&table, key(number), 2, NOW + Duration::from_secs(1));
         }
         assert!(table.begin(key(1), NOW + Duration::from_secs(1)).is_err());
-        assert!(table.holds(key(999)) && !table.holds(key(2)), "the flood pushes out itself");
+        assert!(table.holds(key(999)) && !table.holds(key(2)), "new counters evict each other");
     }
 
     #[test]
-    fn seven_worse_ones_and_a_newcomer_leave_it_seven_places() {
+    fn a_new_counter_evicts_the_one_with_the_fewest_failures() {
         let table = CounterTable::new(POLICY);
         (1..=8).for_each(|number| fail(&table, key(number), 3 + number as usize, NOW));
         fail(&table, key(9), 1, NOW);
-        assert!(!table.holds(key(1)), "the least of them goes");
+        assert!(!table.holds(key(1)), "the one with the fewest failures is evicted");
         assert!((2..=9).all(|number| table.holds(key(number))));
     }
 
     #[test]
-    fn what_went_well_takes_no_place() {
+    fn successful_attempts_keep_no_counter() {
         let table = CounterTable::new(POLICY);
         (1..=8).for_each(|number| fail(&table, key(number), 1, NOW));
         for number in 9..1000 {
             assert!(table.begin(key(number), NOW).is_ok());
             table.succeeded(key(number), NOW);
         }
-        assert_eq!(table.len(), 7, "while it is under way it needs one");
+        assert_eq!(table.len(), 7, "an attempt in progress needs a counter");
         (2..=8).for_each(|number| table.succeeded(key(number), NOW));
         assert_eq!(table.len(), 0);
     }
 
     #[test]
-    fn an_owner_is_forgiven_everywhere() {
+    fn all_counters_of_an_owner_are_reset() {
         let table = CounterTable::new(POLICY);
         let keys = [CounterKey::new(7, 42), CounterKey::new(8, 42), CounterKey::new(9, 43)];
         keys.iter().for_each(|&key| fail(&table, key, 5, NOW));
         assert!(table.forgive(42, NOW));
-        assert!(!table.forgive(42, NOW), "there is nothing left");
+        assert!(!table.forgive(42, NOW), "there are no failures left");
         assert_eq!(keys.map(|key| table.begin(key, NOW).is_ok()), [true, true, false]);
     }
 }

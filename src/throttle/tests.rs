@@ -1,4 +1,4 @@
-//! Who is banned by what, and who is not.
+//! Tests of the rate limit: which attempts lead to which bans.
 
 use super::*;
 use crate::values::known_browser::KnownBrowser;
@@ -17,21 +17,21 @@ fn requester<'a>(user: &'a str, from: &str, known: Option<BrowserId>) -> SignInC
     SignInClient { user, client: client(from), known }
 }
 
-fn nobody() -> TrustedProxies {
+fn no_proxies() -> TrustedProxies {
     TrustedProxies::default()
 }
 
 impl Throttle {
-    /// Whether an attempt may begin; it counts for nothing.
+    /// Whether an attempt may begin. It is abandoned, so it does not count.
     fn lets(&self, user: &str, from: &str, known: Option<BrowserId>, now: Moment) -> bool {
-        self.attempt(&requester(user, from, known), &nobody(), now).is_ok()
+        self.attempt(&requester(user, from, known), &no_proxies(), now).is_ok()
     }
 
-    /// Fails as often as allowed, at most this many times, and returns how often that was.
+    /// Fails until banned, at most `times` times, and returns the number of failures.
     fn fail(&self, times: usize, user: &str, from: &str, known: Option<BrowserId>) -> usize {
         let mut tried = 0;
         while let Some(ticket) =
-            self.attempt(&requester(user, from, known), &nobody(), NOW).ok().filter(|_| tried < times)
+            self.attempt(&requester(user, from, known), &no_proxies(), NOW).ok().filter(|_| tried < times)
         {
             ticket.failed(BAN_MAX, NOW);
             tried += 1;
@@ -47,21 +47,25 @@ fn wrong_passwords_ban_an_account_from_everywhere() {
         assert_eq!(throttle.fail(1, user, &format!("192.0.2.{number}"), None), 1, "{user}");
     }
     assert!(!throttle.lets("john", "198.51.100.1", None, NOW));
-    assert!(throttle.lets("jane", FAR, None, NOW), "nobody else is banned");
-    let banned = throttle.attempt(&requester("john", FAR, None), &nobody(), NOW).unwrap_err();
+    assert!(throttle.lets("jane", FAR, None, NOW), "no other account is banned");
+    let banned = throttle.attempt(&requester("john", FAR, None), &no_proxies(), NOW).unwrap_err();
     assert_eq!(banned.until, NOW + Duration::from_secs(5));
     assert!(throttle.lets("john", FAR, None, banned.until));
 }
 
 #[test]
-fn many_at_once_are_no_way_around_the_count() {
+fn concurrent_attempts_cannot_exceed_the_limit() {
     let throttle = Throttle::default();
     let attempt = || throttle.attempt(&requester("john", FAR, None), &TrustedProxies::default(), NOW);
     let tickets: Vec<_> = (0..100).map_while(|_| attempt().ok()).collect();
     assert_eq!(tickets.len(), 5);
-    assert_eq!(attempt().unwrap_err().until, NOW + Duration::from_secs(1), "no ban: come back when they are done");
+    assert_eq!(
+        attempt().unwrap_err().until,
+        NOW + Duration::from_secs(1),
+        "not a ban: retry when the others have finished"
+    );
     drop(tickets);
-    assert!(attempt().is_ok(), "nothing was wrong");
+    assert!(attempt().is_ok(), "no attempt has failed");
 }
 
 #[test]
@@ -75,12 +79,12 @@ fn an_address_is_banned_for_all_names() {
 }
 
 #[test]
-fn an_own_account_in_between_frees_no_address() {
+fn successes_in_between_do_not_reset_an_address() {
     let throttle = Throttle::default();
     let mut tried = 0;
     for number in 0..100 {
         tried += throttle.fail(1, &format!("user{number}"), FAR, None);
-        if let Ok(ticket) = throttle.attempt(&requester("mallory", FAR, None), &nobody(), NOW) {
+        if let Ok(ticket) = throttle.attempt(&requester("mallory", FAR, None), &no_proxies(), NOW) {
             ticket.succeeded(NOW);
         }
     }
@@ -88,24 +92,24 @@ fn an_own_account_in_between_frees_no_address() {
 }
 
 #[test]
-fn a_success_frees_the_account() {
+fn a_success_resets_the_account() {
     let throttle = Throttle::default();
     for _ in 0..3 {
         assert_eq!(throttle.fail(4, "john", "127.0.0.1", None), 4);
-        throttle.attempt(&requester("john", "127.0.0.1", None), &nobody(), NOW).unwrap().succeeded(NOW);
+        throttle.attempt(&requester("john", "127.0.0.1", None), &no_proxies(), NOW).unwrap().succeeded(NOW);
     }
 }
 
 #[test]
-fn proxies_and_this_machine_are_never_banned_by_address() {
+fn trusted_proxies_and_loopback_are_never_banned_by_address() {
     let trusted = TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap()], unix: true };
     for (from, trusted, banned) in [
-        ("127.0.0.1", &nobody(), false),
-        ("::1", &nobody(), false),
-        ("unix", &nobody(), false),
+        ("127.0.0.1", &no_proxies(), false),
+        ("::1", &no_proxies(), false),
+        ("unix", &no_proxies(), false),
         ("unix", &trusted, false),
         ("10.0.0.7", &trusted, false),
-        ("10.0.0.7", &nobody(), true),
+        ("10.0.0.7", &no_proxies(), true),
     ] {
         let throttle = Throttle::default();
         for number in 0..100 {
@@ -120,12 +124,12 @@ fn proxies_and_this_machine_are_never_banned_by_address() {
 }
 
 #[test]
-fn one_line_of_advice_and_not_more() {
+fn the_hint_about_a_proxy_is_given_once() {
     for (from, want) in [("127.0.0.1", 1), ("unix", 1), ("10.0.0.7", 1), ("fd00::7", 1), ("192.0.2.7", 0)] {
         let throttle = Throttle::default();
         let advice = (0..50).filter_map(|number| {
             let user = format!("user{number}");
-            let ticket = throttle.attempt(&requester(&user, from, None), &nobody(), NOW).ok()?;
+            let ticket = throttle.attempt(&requester(&user, from, None), &no_proxies(), NOW).ok()?;
             ticket.failed(BAN_MAX, NOW)
         });
         assert_eq!(advice.collect::<Vec<_>>(), vec![client(from); want], "{from}");
@@ -138,7 +142,7 @@ fn browser() -> BrowserId {
 }
 
 #[test]
-fn a_stranger_locks_nobody_out_of_a_known_browser() {
+fn an_attacker_cannot_lock_out_a_known_browser() {
     let throttle = Throttle::default();
     let [own, other] = [browser(), browser()];
     throttle.fail(20, "john", FAR, None);
@@ -149,14 +153,14 @@ fn a_stranger_locks_nobody_out_of_a_known_browser() {
     for (known, want) in [(Some(own), true), (Some(other), false), (None, false)] {
         assert_eq!(throttle.lets("john", FAR, known, NOW), want, "{known:?}");
     }
-    assert_eq!(throttle.fail(20, "John ", FAR, Some(own)), 5, "a stolen cookie is no way to guess on");
+    assert_eq!(throttle.fail(20, "John ", FAR, Some(own)), 5, "a known browser has a limit as well");
     assert!(!throttle.lets("john", FAR, Some(own), NOW) && throttle.lets("jane", FAR, Some(own), NOW));
 }
 
-/// However often a user signs in: there is no table of known browsers to be evicted from, and failures counted
-/// elsewhere stay.
+/// There is no table of known browsers from which successful sign-ins could evict others, and the failures of other
+/// accounts stay counted.
 #[test]
-fn sign_ins_of_one_account_push_nobody_out() {
+fn successful_sign_ins_of_one_account_evict_no_other_counter() {
     let throttle = Throttle::default();
     let known = browser();
     throttle.fail(20, "john", FAR, None);
@@ -164,14 +168,14 @@ fn sign_ins_of_one_account_push_nobody_out() {
     for number in 0..36_000_u32 {
         let from = format!("2001:db8:{:x}:{:x}::1", number % 9000, number / 9000);
         let browser = if number % 2 == 0 { Some(browser()) } else { None };
-        throttle.attempt(&requester("mallory", &from, browser), &nobody(), NOW).unwrap().succeeded(NOW);
+        throttle.attempt(&requester("mallory", &from, browser), &no_proxies(), NOW).unwrap().succeeded(NOW);
     }
     assert!(!throttle.lets("john", FAR, None, NOW) && !throttle.lets("jane", FAR, Some(known), NOW));
-    assert_eq!([&throttle.accounts, &throttle.known].map(CounterTable::len), [1, 1], "failures alone take a place");
+    assert_eq!([&throttle.accounts, &throttle.known].map(CounterTable::len), [1, 1], "only failures take an entry");
 }
 
 #[test]
-fn a_site_of_ipv6_is_banned_more_generously() {
+fn an_ipv6_site_has_a_higher_limit() {
     let throttle = Throttle::default();
     let fails = |number: u32| {
         let from = format!("2001:db8:7:{number:x}::1");
@@ -185,9 +189,10 @@ fn a_site_of_ipv6_is_banned_more_generously() {
 }
 
 #[test]
-fn shares_are_of_the_account_the_address_and_the_site() {
+fn a_share_has_account_address_and_site() {
     let throttle = Throttle::default();
-    let share = |user, from, known| throttle.attempt(&requester(user, from, known), &nobody(), NOW).unwrap().share();
+    let share =
+        |user, from, known| throttle.attempt(&requester(user, from, known), &no_proxies(), NOW).unwrap().share();
     let john = share("John", "2001:db8::1", None);
     assert_eq!(john, share("john ", "2001:db8::ffff", None));
     let [jane, next_door, elsewhere] = [("jane", "2001:db8::2"), ("john", "2001:db8:0:1::1"), ("john", "2001:db9::1")]
@@ -202,11 +207,11 @@ fn shares_are_of_the_account_the_address_and_the_site() {
     let known = browser();
     assert!(share("john", FAR, Some(known)).is_known && !share("john", FAR, None).is_known);
     throttle.fail(1, "john", FAR, Some(known));
-    assert!(!share("john", FAR, Some(known)).is_known, "something is against it");
+    assert!(!share("john", FAR, Some(known)).is_known, "a failure removes the privilege");
 }
 
 #[test]
-fn an_operator_can_forgive() {
+fn an_operator_can_reset_failures() {
     let throttle = Throttle::default();
     let known = browser();
     throttle.fail(20, "john", "127.0.0.1", None);

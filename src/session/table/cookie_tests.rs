@@ -1,5 +1,4 @@
-//! The application cookies of sessions in a store: what was answered is there after a crash, and no other session reads
-//! it.
+//! Tests of application cookies in a store: answered changes survive a crash, and no other session can read them.
 
 use futures_util::FutureExt;
 
@@ -23,7 +22,7 @@ fn asked() -> Asked<'static> {
     Asked { path: b"/", https: true, cross_site: false, now: WallTime(1000) }
 }
 
-/// The application sets cookies.
+/// An answer of the application that sets cookies.
 pub(super) fn set(session: &Session, lines: &[&str]) {
     let (rules, learned) = (CookieRules::default(), LearnedNames::default());
     let route = RouteCookies { rules: &rules, learned: &learned, path: b"" };
@@ -31,7 +30,7 @@ pub(super) fn set(session: &Session, lines: &[&str]) {
     session.open_vault().unwrap().answer(HOST, asked(), route, lines, |_| false).unwrap();
 }
 
-/// What the application gets.
+/// The `Cookie` header that the application receives.
 pub(super) fn sent(session: &Session) -> String {
     let (rules, learned) = (CookieRules::default(), LearnedNames::default());
     let route = RouteCookies { rules: &rules, learned: &learned, path: b"" };
@@ -62,7 +61,7 @@ async fn cookies_that_were_saved_survive_a_crash() {
     assert!(!table.has_unsaved_cookies(&session));
     let again = after_crash(&store, &session).await.unwrap();
     assert_eq!(sent(&again), "sid=secret-1");
-    assert_eq!(again.vault().unwrap().remembered(HOST).len(), 1, "what the browser holds is known");
+    assert_eq!(again.vault().unwrap().remembered(HOST).len(), 1, "the cookie in the browser is remembered");
     set(&again, &["sid=secret-2; HttpOnly; Path=/"]);
     table_over(&store, file_keys()).save_cookies(&again).await;
     assert_eq!(record_of(&store, &session).await.version, 2);
@@ -73,7 +72,7 @@ async fn cookies_that_were_saved_survive_a_crash() {
 }
 
 #[tokio::test]
-async fn cookies_go_on_with_a_sign_in_again_and_are_kept_under_the_new_name() {
+async fn cookies_move_to_the_new_session_of_a_repeated_sign_in() {
     let store = FaultyStore::new();
     let table = table_over(&store, file_keys());
     let first = open(&table, "alice", AT_START).await.session;
@@ -84,7 +83,7 @@ async fn cookies_go_on_with_a_sign_in_again_and_are_kept_under_the_new_name() {
     table.save_cookies(&second).await;
     let kept = after_crash(&store, &second).await.unwrap();
     assert_eq!((sent(&kept), kept.vault().unwrap().remembered(HOST).len()), ("sid=secret-2".to_owned(), 1));
-    // An answer to what the first one had asked.
+    // The answer to a request that was made with the first session.
     set(&first, &["sid=secret-3; HttpOnly; Path=/"]);
     assert_eq!(sent(&second), "sid=secret-3");
     table.save_cookies(&first).await;
@@ -95,7 +94,7 @@ async fn cookies_go_on_with_a_sign_in_again_and_are_kept_under_the_new_name() {
 }
 
 #[tokio::test]
-async fn the_store_sees_no_cookie_and_another_key_opens_no_session() {
+async fn jars_are_sealed_and_cannot_be_read_with_other_keys() {
     let store = FaultyStore::new();
     let table = table_over(&store, file_keys());
     let [session, other] = [open(&table, "alice", AT_START).await.session, open(&table, "bob", AT_START).await.session];
@@ -105,7 +104,7 @@ async fn the_store_sees_no_cookie_and_another_key_opens_no_session() {
     for clear in [b"secret-1".as_slice(), b"sid", HOST.as_bytes()] {
         assert!(!jar.windows(clear.len()).any(|bytes| bytes == clear));
     }
-    // Without its jar, or with that of another session, a session would be another one to the application.
+    // Without its jar, or with the jar of another session, the application would see another user.
     let backing = table.backing.as_ref().unwrap();
     let moved = Record { jar: jar.clone(), version: 1, ..record_of(&store, &other).await };
     let restored = |record: &Record| backing.restored(record, Arc::new(record.user.clone()), backing.epoch());
@@ -118,7 +117,7 @@ async fn the_store_sees_no_cookie_and_another_key_opens_no_session() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_gets_them_later() {
+async fn cookies_are_saved_when_a_failed_store_is_back() {
     let store = FaultyStore::new();
     let table = table_over(&store, file_keys());
     let session = open(&table, "alice", AT_START).await.session;
@@ -132,9 +131,9 @@ async fn a_store_that_fails_gets_them_later() {
     assert_eq!(sent(&after_crash(&store, &session).await.unwrap()), "sid=1");
 }
 
-/// The client went away while its answer waited for the store.
+/// The client disconnected while its answer waited for the store.
 #[tokio::test]
-async fn a_save_that_is_given_up_is_repeated() {
+async fn an_abandoned_save_is_repeated() {
     let store = FaultyStore::new();
     let table = table_over(&store, file_keys());
     let session = open(&table, "alice", AT_START).await.session;
@@ -143,7 +142,7 @@ async fn a_save_that_is_given_up_is_repeated() {
     assert!(table.save_cookies(&session).now_or_never().is_none());
     assert!(table.has_unsaved_cookies(&session));
     store.becomes(Mood::Sound);
-    // It was done nevertheless: the next version is another one than the vault knows.
+    // The write took effect nevertheless: the stored version is higher than the vault knows.
     assert_eq!(record_of(&store, &session).await.version, 1);
     set(&session, &["sid=2; HttpOnly; Path=/"]);
     table.save_cookies(&session).await;
@@ -152,7 +151,7 @@ async fn a_save_that_is_given_up_is_repeated() {
 }
 
 #[tokio::test]
-async fn that_a_cookie_lives_longer_waits_for_the_next_report() {
+async fn a_prolonged_cookie_is_saved_with_the_next_report() {
     let store = FaultyStore::new();
     let table = table_over(&store, file_keys());
     let session = open(&table, "alice", AT_START).await.session;
@@ -179,7 +178,7 @@ async fn that_a_cookie_lives_longer_waits_for_the_next_report() {
 }
 
 #[tokio::test]
-async fn nothing_is_written_of_a_session_that_has_ended() {
+async fn cookies_of_an_ended_session_are_not_written() {
     let store = FaultyStore::new();
     let table = table_over(&store, file_keys());
     let session = open(&table, "alice", AT_START).await.session;

@@ -1,6 +1,6 @@
-//! The application cookies of sessions, on their way to the store and from it. One write of a session at a time, each
-//! the next version; what changes during one is in the one after it. Where another gateway has written that version,
-//! what was changed here is applied to what that one wrote.
+//! Saves and loads the application cookies of sessions. A session has one write at a time, each with the next version;
+//! changes during a write are saved by the following one. If another gateway has written the same version, the changes
+//! made here are applied to the jar that it wrote.
 
 use std::sync::Arc;
 
@@ -13,12 +13,13 @@ use crate::session::store::{JarWrite, Record, Unavailable};
 use crate::vault::jar::Change;
 use crate::vault::store::Vault;
 
-/// How often a version is tried that another write has taken.
+/// The maximum number of attempts of one save when other writes take the version.
 const TRIES: usize = 16;
-/// Sessions whose cookies are written at the same time while no request waits for it.
+/// The maximum number of sessions whose cookies are written concurrently in the background.
 const AT_ONCE: usize = 64;
 
-/// While this lives, the store may lack what a vault gave: also if the caller goes away.
+/// A guard for a write in progress: if it is dropped before the store has confirmed, also because the caller was
+/// dropped, the changes count as unsaved again.
 struct Unsaved<'a> {
     vault: &'a Vault,
     armed: bool,
@@ -33,23 +34,25 @@ impl Drop for Unsaved<'_> {
 }
 
 impl SessionTable {
-    /// Whether cookies of applications have changed that the store does not know. A longer lifetime alone does not
-    /// count.
+    /// Whether changes of application cookies are not in the store yet. A prolonged lifetime alone does not count.
     pub(crate) fn has_unsaved_cookies(&self, session: &Session) -> bool {
         self.backing.is_some() && session.vault().is_some_and(|vault| vault.change() == Change::Changed)
     }
 
-    /// Writes the application cookies of a session, if the store does not have them. A store that does not take them
-    /// only delays the caller: the application has done its part already. The next change, or the next report of uses,
-    /// is another try.
+    /// Writes unsaved application cookies of a session. A failure is only logged, since the application has already
+    /// handled the request; the write is repeated with the next change or the next report of uses.
     pub(crate) async fn save_cookies(&self, session: &Session) {
         if let Err(Unavailable) = self.try_to_save_cookies(session).await {
-            tracing::warn!("the session store does not take an application's cookies: a restart would lose them");
+            tracing::warn!(
+                "the session store has not confirmed an application's cookies: they would be lost in a restart"
+            );
         }
     }
 
+    /// Writes unsaved application cookies of a session.
+    ///
     /// # Errors
-    /// The store has not confirmed it.
+    /// The store has not confirmed the write.
     async fn try_to_save_cookies(&self, session: &Session) -> Result<(), Unavailable> {
         let Some(backing) = &self.backing else { return Ok(()) };
         let Some(vault) = session.vault() else { return Ok(()) };
@@ -63,7 +66,7 @@ impl SessionTable {
                 JarWrite::Written => vault.saved(version),
                 JarWrite::Gone => {}
                 JarWrite::Outdated => {
-                    // A write that was not confirmed was done after all, or another replica was faster.
+                    // An earlier unconfirmed write took effect after all, or another replica was faster.
                     drop(unsaved);
                     let Some(record) = backing.load(&name).await? else { return Ok(()) };
                     take_in(backing, vault, &record, version - 1)?;
@@ -76,7 +79,7 @@ impl SessionTable {
         Err(Unavailable)
     }
 
-    /// Writes all cookies that no request waited for.
+    /// Writes the unsaved cookies of all these sessions, prolonged lifetimes included, until one write fails.
     pub(super) async fn save_all_cookies(&self, sessions: &[Arc<Session>]) {
         let is_unsaved =
             |session: &&Arc<Session>| session.vault().is_some_and(|vault| vault.change() != Change::Nothing);
@@ -90,16 +93,17 @@ impl SessionTable {
     }
 }
 
-/// The version of a session's cookies that the store has, as far as is known.
+/// The last known version of a session's cookies in the store.
 pub(super) fn version_of(session: &Session) -> u32 {
     session.vault().map_or(0, Vault::stored_version)
 }
 
-/// Has a session have the application cookies of its record. `before`: the version that was known before that was
-/// loaded.
+/// Replaces the application cookies of a session by those of its record. `before` is the version that was known before
+/// the record was loaded.
 ///
 /// # Errors
-/// They cannot be read: without them it would be another user's session to applications that go by them alone.
+/// The cookies cannot be unsealed. Without them the session must not be served: an application that only knows its own
+/// cookies would take it for another user's.
 pub(super) async fn renew_cookies(
     backing: &Backing,
     session: &Session,
@@ -114,13 +118,13 @@ pub(super) async fn renew_cookies(
     take_in(backing, vault, record, before)
 }
 
-/// The caller must hold the vault's `exchange` lock.
+/// Like [`renew_cookies`]. The caller must hold the vault's `exchange` lock.
 fn take_in(backing: &Backing, vault: &Vault, record: &Record, before: u32) -> Result<(), Unavailable> {
     if record.version < before {
         vault.note_moved(record.version);
     } else if record.version >= vault.stored_version() {
         vault.renew(backing.vault_of(record).ok_or(Unavailable)?);
     }
-    // Otherwise a write has come between the load and this.
+    // Otherwise a write took place after the record was loaded, and the vault is newer.
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Ends: the mark, the table, the store, in this order, for one session or for a batch.
+//! Ends of single sessions and batches: first the end mark, then the table, then the store.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,32 +15,33 @@ use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// What became of all sessions of a user.
+/// The result of ending all sessions of a user.
 #[derive(Debug)]
 #[must_use = "ended sessions still have connections to cut and audit lines to write"]
 pub(crate) struct EndsOfUser {
-    /// Those that are known.
+    /// The ends of the known sessions.
     pub(crate) ended: Vec<Ended>,
-    /// Whether the store has confirmed that there are no others.
+    /// Whether the store has confirmed that no other session of the user is left.
     pub(crate) confirmed: bool,
 }
 
-/// Ends that the store has not confirmed and that are asked for again in one go.
+/// The maximum number of unconfirmed ends that are repeated in one batch.
 const OWED_AT_ONCE: usize = 1000;
-/// Expired sessions that end in one round: after a long stop there may be very many. None of them is served meanwhile.
+/// The maximum number of expired sessions that are ended in one round: after a long downtime there may be many. The
+/// others are not served meanwhile.
 const EXPIRED_AT_ONCE: usize = 10_000;
 
 impl SessionTable {
-    /// Ends a session: mark, table, store. `None` if another caller has ended it.
+    /// Ends a session. `None` if another caller has ended it.
     #[cfg(test)]
     pub(crate) async fn end(&self, session: &Arc<Session>, cause: EndCause) -> Option<Ended> {
         self.end_all(vec![Arc::clone(session)], cause).await.pop()
     }
 
-    /// Ends these sessions, for one reason. Those that another caller in this process has ended are not in the result,
+    /// Ends sessions for one cause. Sessions that another caller in this process has ended are not in the result,
     /// unless the store has not confirmed that end.
     pub async fn end_all(&self, sessions: Vec<Arc<Session>>, cause: EndCause) -> Vec<Ended> {
-        // All marks first: from then on none of them is served, however long the store takes.
+        // All marks are set first, so that none of the sessions is served while the store is slow.
         let (mut marked, mut others) = (Vec::new(), Vec::new());
         for session in &sessions {
             match self.mark(session, cause) {
@@ -48,7 +49,7 @@ impl SessionTable {
                 None => others.push(session),
             }
         }
-        // Those that another caller has ended as well: this answer may leave before that one's.
+        // Also for sessions that another caller has ended, since this answer may be sent before that one's.
         let quiet = wait_for_writes(&sessions);
         let Some(backing) = &self.backing else {
             marked.iter().for_each(|session| self.remove(session));
@@ -66,7 +67,7 @@ impl SessionTable {
         all
     }
 
-    /// Ends every session of a user, those that only the store knows of as well.
+    /// Ends every session of a user, also those that are only in the store.
     pub(crate) async fn end_all_of(&self, user: &UserKey, cause: EndCause) -> EndsOfUser {
         let Some(backing) = &self.backing else {
             return EndsOfUser { ended: self.end_all(self.list(user), cause).await, confirmed: true };
@@ -95,13 +96,13 @@ impl SessionTable {
                 self.leave_debts(session);
             }));
         }
-        // Of a load that came before the store had ended it.
+        // A concurrent load may have entered the session before the store ended it.
         wait_for_writes(&others).await;
         all.extend(others.into_iter().map(|session| ended(session, cause, End::Won, true)));
         EndsOfUser { ended: all, confirmed: true }
     }
 
-    /// Ends the sessions whose time is up.
+    /// Ends expired sessions.
     pub(crate) async fn expired(&self, now: Moment) -> Vec<Ended> {
         let (mut idle, mut absolute) = (Vec::new(), Vec::new());
         for key in self.expiry_queue.due(now, EXPIRED_AT_ONCE) {
@@ -117,10 +118,10 @@ impl SessionTable {
         all
     }
 
-    /// Ends sessions that are idle here, if they are idle on all other replicas.
+    /// Ends sessions that are idle here, if they are also idle on all other replicas.
     ///
     /// # Errors
-    /// The store does not respond. They are checked again, and are refused meanwhile.
+    /// The store does not answer. The sessions are checked again later, and refused meanwhile.
     pub(super) async fn end_idle(&self, sessions: Vec<Arc<Session>>, now: Moment) -> Result<Vec<Ended>, Unavailable> {
         let Some(backing) = &self.backing else { return Ok(self.end_all(sessions, EndCause::Idle).await) };
         let cut_off = now.before(self.lifetime().idle);
@@ -145,7 +146,7 @@ impl SessionTable {
         Ok(self.end_as_told(backing, over).await)
     }
 
-    /// The store has ended them: here the mark comes last, and the store, not the mark, decides which call ended them.
+    /// Marks and removes sessions that the store has ended. The store, not the mark, has decided which call ended them.
     async fn end_as_told(&self, backing: &Backing, over: Vec<(Arc<Session>, End)>) -> Vec<Ended> {
         let mut over = over;
         over.retain(|(session, _)| {
@@ -154,7 +155,7 @@ impl SessionTable {
                 backing.dead.ended_elsewhere(*session.name());
                 self.remove(session);
             }
-            // Where the user has signed in again meanwhile nothing is over.
+            // A session with a successor has not ended.
             is_marked || !session.is_succeeded()
         });
         let sessions: Vec<_> = over.iter().map(|(session, _)| Arc::clone(session)).collect();
@@ -162,8 +163,8 @@ impl SessionTable {
         over.into_iter().map(|(session, end)| ended(session, EndCause::Idle, end, true)).collect()
     }
 
-    /// Retries the ends that the store has not confirmed. Returns the sessions that could not be loaded when they were
-    /// to end, for which no receipt was made yet.
+    /// Repeats the unconfirmed ends. Returns the sessions that could not be loaded earlier, for which the remaining
+    /// steps of the logout have not run yet.
     pub(crate) async fn confirm_owed(&self, now: Moment) -> Vec<Ended> {
         let Some(backing) = &self.backing else { return Vec::new() };
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
@@ -196,8 +197,7 @@ impl SessionTable {
         all
     }
 
-    /// Takes the keys of sessions that the table has, even if it may be out of date, out of these, and returns the
-    /// sessions.
+    /// Removes from `keys` those of sessions in the table, even if it may be out of date, and returns the sessions.
     pub(crate) fn take_entered(&self, keys: &mut Vec<SessionKey>) -> Vec<Arc<Session>> {
         let mut entered = Vec::new();
         keys.retain(|key| {
@@ -208,8 +208,8 @@ impl SessionTable {
         entered
     }
 
-    /// Ends the sessions of keys that the store could not be asked about: as soon as it answers again, and until then
-    /// none of these keys opens anything here.
+    /// Schedules the ends of sessions that could not be loaded, for when the store answers again. Until then the keys
+    /// are refused here.
     pub(crate) async fn owe_end_of(&self, keys: &[SessionKey], now: Moment) {
         if let Some(backing) = self.backing.as_ref().filter(|_| !keys.is_empty()) {
             let until = now + self.lifetime().absolute;
@@ -230,23 +230,23 @@ impl SessionTable {
         Ok(Some(ended(session, EndCause::Logout, end, true)))
     }
 
-    /// Sets the end mark of a session. Answers, to the one caller that set it, which session has to leave the table:
-    /// the one that goes on in place of this one, if its user has signed in again.
+    /// Sets the end mark of a session. Returns, to the one caller that set it, the session that has to be removed from
+    /// the table: the successor, if there is one.
     pub(super) fn mark(&self, session: &Arc<Session>, cause: EndCause) -> Option<Arc<Session>> {
-        // The mark first: see `Life::pass_to`.
+        // The mark is set before the successor is read: see `Life::pass_to`.
         session.mark(cause).then(|| {
             let successor = session.successor().and_then(|name| self.by_key.get(&name).map(|entry| Arc::clone(&entry)));
             successor.unwrap_or_else(|| Arc::clone(session))
         })
     }
 
-    /// Takes marked sessions out of the table, and notes that no old record of them may bring them back.
+    /// Removes marked sessions from the table, after recording that loads in progress must not enter them again.
     fn withdraw(&self, backing: &Backing, marked: &[Arc<Session>]) {
         backing.dead.begin(marked);
         marked.iter().for_each(|session| self.remove(session));
     }
 
-    /// Notes what the store said about marked sessions.
+    /// Records the store's answer to the ends of marked sessions.
     pub(super) async fn settled(
         &self,
         backing: &Backing,
@@ -257,7 +257,7 @@ impl SessionTable {
         match ends {
             Ok(ends) => {
                 backing.dead.confirmed(marked.iter().map(|session| session.name()));
-                // Requests that still show them are not asked about again.
+                // Requests that still present these keys need no lookup in the store.
                 marked.iter().flat_map(|session| session.keys()).for_each(|key| backing.loads.note_absent(&key));
                 marked.into_iter().zip(ends).map(|(session, end)| ended(session, cause, end, true)).collect()
             }
@@ -271,10 +271,10 @@ impl SessionTable {
         }
     }
 
-    /// Takes a session out that the store has ended.
+    /// Removes a session that was ended in the store.
     pub(super) fn take_out(&self, backing: &Backing, name: &SessionKey, cause: EndCause) -> Option<Arc<Session>> {
-        // Noted first: an old record that is entered after this is recognised as ended, one entered before is found
-        // here.
+        // Recorded first: an old record that is entered afterwards is recognised as ended, and one that was entered
+        // before is found here.
         backing.dead.ended_elsewhere(*name);
         let session = self.by_key.get(name).map(|entry| Arc::clone(entry.value()))?;
         session.mark_alone(cause).then(|| self.remove(&session));
@@ -282,7 +282,7 @@ impl SessionTable {
     }
 }
 
-/// After this an end is asked for again.
+/// The time after which a failed end of idle sessions is repeated.
 const RETRY: Duration = Duration::from_secs(2);
 
 pub(super) fn ended(session: Arc<Session>, cause: EndCause, end: End, confirmed: bool) -> Ended {
@@ -290,16 +290,16 @@ pub(super) fn ended(session: Arc<Session>, cause: EndCause, end: End, confirmed:
     Ended { session, cause, end, confirmed, quiet, goes_on: false }
 }
 
-/// Whether an end by another caller is not confirmed yet, also because the store is slow.
+/// Whether an end by another caller is not confirmed, also because the store is too slow.
 async fn is_owed(backing: &Backing, name: &SessionKey) -> bool {
     timeout(backing.longest_end(), backing.dead.is_owed(name)).await.unwrap_or(true)
 }
 
-/// The longest wait for what was being written when a session ended.
+/// The maximum wait for writes that were announced when a session ended.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Waits until every write that was announced before the marks of these sessions were set is made. Such a write waits
-/// for nothing: what takes longer than `PATIENCE` is a thread that does not get its turn.
+/// Waits until every write that was announced before the marks of these sessions were set is finished. Such a write
+/// does not block: it can take longer than [`PATIENCE`] only if its thread is not scheduled.
 pub(super) async fn wait_for_writes(ended: &[Arc<Session>]) {
     let awaited = || ended.iter().any(|session| session.has_writes());
     let all_quiet = async {
@@ -308,7 +308,7 @@ pub(super) async fn wait_for_writes(ended: &[Arc<Session>]) {
         }
     };
     if awaited() {
-        // The end goes on in any case, and its receipt says whether all writes have ended.
+        // The end continues after a timeout; the receipt says whether all writes have finished.
         let _ = timeout(PATIENCE, all_quiet).await;
     }
 }

@@ -1,8 +1,8 @@
-//! The promises of the table in many orders of its tasks, which shuttle chooses: at random, and by priorities that
-//! change at a few points (PCT), which finds what needs few changes at the right places.
+//! Tests of the table's invariants under many interleavings of its tasks. Shuttle chooses them at random, and by
+//! priorities that change at a few points (PCT), which finds errors that need few changes at the right places.
 //!
-//! The types are those of the program, with a point before each access (`session::sync`). What is not explored: the
-//! stores' own tasks, weaker orders of memory, patience that ends.
+//! The types are those of the program, with a scheduling point before each access (`session::sync`). Not explored are
+//! tasks inside the stores, weaker memory orders, and expiring timeouts.
 
 use std::sync::atomic::AtomicBool;
 
@@ -21,16 +21,16 @@ use crate::session::store::faulty::{FaultyStore, Mood};
 use crate::session::store::{End, SessionStore};
 use crate::session::sync::explored::point;
 
-/// Orders of a scenario, half of them by either scheduler.
+/// The number of schedules of a scenario, half of them by either scheduler.
 const SCHEDULES: usize = 5000;
-/// One that takes longer waits for something that does not come.
+/// The maximum number of steps of a schedule: a longer one is a deadlock or a livelock.
 const MOST_STEPS: usize = 20_000;
-/// Changes of priority that PCT looks for at once, and one.
+/// The bug depth of PCT: the number of priority changes plus one.
 const DEPTH: usize = 4;
-/// The same orders in every run.
+/// The seed, fixed so that every run explores the same schedules.
 const SEED: u64 = 0x6578_6575_6e74;
 
-/// Runs this in many orders. `EXEUNT_SCHEDULES` at build time is another number of them.
+/// Runs a scenario in many schedules; `EXEUNT_SCHEDULES` at build time sets their number.
 fn explore(scenario: fn()) {
     let number = option_env!("EXEUNT_SCHEDULES").map_or(SCHEDULES, |number| number.parse().unwrap());
     run(RandomScheduler::new_from_seed(SEED, number / 2), scenario);
@@ -45,14 +45,14 @@ fn run(scheduler: impl Scheduler + 'static, scenario: fn()) {
     shuttle::Runner::new(scheduler, config).run(scenario);
 }
 
-/// A table, and what was promised about the sessions in it.
+/// A table, and the state from which the invariants are checked.
 struct Stage {
     table: SessionTable,
-    /// From now on the session is not found.
+    /// Whether the end is known: from then on the session must not be found.
     known: AtomicBool,
-    /// A sign-out has been answered.
+    /// Whether a sign-out has been answered.
     answered: AtomicBool,
-    /// Ends that a caller has to report.
+    /// The number of ends that were won.
     won: AtomicUsize,
 }
 
@@ -66,7 +66,7 @@ impl Stage {
         })
     }
 
-    /// Alone, then over a store.
+    /// Runs the scenario on a table without a store, then on one with a store.
     fn each(scenario: impl Fn(&Arc<Self>)) {
         scenario(&Self::new(SessionTable::new(settings(), None)));
         scenario(&Self::new(table_over(FaultyStore::new())));
@@ -89,7 +89,7 @@ impl Stage {
         self.table.find(key, AT_START)
     }
 
-    /// A request with this key up to its first write, and what holds its connection after that.
+    /// A request with this key up to its first write. Returns its registration, if it has one.
     fn request(&self, key: &SessionKey) -> Option<(Hold, Arc<Cut>)> {
         let is_late = self.known.load(Ordering::SeqCst);
         let session = self.live(key);
@@ -99,15 +99,15 @@ impl Stage {
         assert!(!(is_late && hold.is_some()), "a permit after the answer");
         let hold = hold?;
         hold.session().touch(AT_START + Duration::from_secs(1));
-        if let Some(_leave) = hold.begin_write() {
-            assert!(!self.is_answered(), "leave to write after the answer");
+        if let Some(_permission) = hold.begin_write() {
+            assert!(!self.is_answered(), "permission to write after the answer");
             point();
             assert!(!self.is_answered(), "written after the answer");
         }
         Some((hold, cut))
     }
 
-    /// What comes after an end, up to its answer.
+    /// The steps after an end, up to its answer.
     fn report(&self, ended: &[Ended]) {
         for ended in ended.iter().filter(|ended| !ended.goes_on) {
             self.won.fetch_add(usize::from(ended.end == End::Won), Ordering::SeqCst);
@@ -131,7 +131,7 @@ impl Stage {
         self.report(&ends.ended);
     }
 
-    /// Nothing is left of the sessions of a user, whose keys these are.
+    /// Checks that nothing is left of the sessions of a user with these keys.
     fn is_over(&self, user: &UserKey, keys: &[SessionKey]) {
         assert_eq!(self.won.load(Ordering::SeqCst), 1, "an end is reported once");
         for key in keys {
@@ -141,7 +141,7 @@ impl Stage {
     }
 }
 
-/// What one task of a scenario does.
+/// Starts a task of a scenario.
 fn task<T: Send + 'static>(
     stage: &Arc<Stage>,
     work: impl FnOnce(&Arc<Stage>) -> T + Send + 'static,
@@ -154,7 +154,7 @@ fn requests(stage: &Arc<Stage>, key: SessionKey) -> thread::JoinHandle<Option<(H
     task(stage, move |stage| stage.request(&key))
 }
 
-/// What is under way after the end was told to end.
+/// Checks that every request that is still registered after the end was cut.
 fn all_cut(requests: impl IntoIterator<Item = thread::JoinHandle<Option<(Hold, Arc<Cut>)>>>) {
     for request in requests {
         let held = request.join().unwrap();
@@ -162,7 +162,7 @@ fn all_cut(requests: impl IntoIterator<Item = thread::JoinHandle<Option<(Hold, A
     }
 }
 
-/// Three sign-outs at the same time, one of all sessions, while requests arrive. Both who found the session answer
+/// Three concurrent sign-outs, one of all sessions, while requests arrive. The two that have the session are answered
 /// after the last write; the third may find that it has left the table.
 #[test]
 fn an_end_reaches_every_request_and_is_reported_once() {
@@ -181,9 +181,9 @@ fn an_end_reaches_every_request_and_is_reported_once() {
     });
 }
 
-/// A connection that has gone on to another user's request is not cut by the end of the session before.
+/// A connection that has moved on to a request of another user is not cut by the end of the earlier session.
 #[test]
-fn an_end_cuts_nobody_elses_request() {
+fn an_end_does_not_cut_a_request_of_another_user() {
     explore(|| {
         let stage = &Stage::new(SessionTable::new(settings(), None));
         let (alice, bob) = (stage.sign_in("alice").session, stage.sign_in("bob").session);
@@ -200,7 +200,7 @@ fn an_end_cuts_nobody_elses_request() {
     });
 }
 
-/// A key for a further host, while the session ends.
+/// A key for a further host is added while the session ends.
 #[test]
 fn no_key_of_an_ended_session_is_left() {
     explore(|| {
@@ -218,9 +218,9 @@ fn no_key_of_an_ended_session_is_left() {
     });
 }
 
-/// The user signs in again in the same browser, while a request and a sign-out come with the earlier cookie.
+/// The user signs in again in the same browser while a request and a sign-out arrive with the earlier cookie.
 #[test]
-fn a_sign_in_again_and_an_end_leave_one_of_both() {
+fn a_repeated_sign_in_and_an_end_leave_a_consistent_table() {
     explore(|| {
         Stage::each(|stage| {
             let earlier = stage.sign_in("alice").session;
@@ -241,13 +241,13 @@ fn a_sign_in_again_and_an_end_leave_one_of_both() {
             } else {
                 assert_eq!(stage.won.load(Ordering::SeqCst), 1, "an end is reported once");
                 assert!(stage.live(session.name()).is_some() && stage.table.len() == 1);
-                assert_eq!(session.live_connections(), 0, "it has what acted in the name of the ended one");
+                assert_eq!(session.live_connections(), 0, "it has the connections of the ended session");
             }
         });
     });
 }
 
-/// A gateway loads a session that it does not know, while its user signs out there.
+/// A gateway loads a session while its user signs out on the same gateway.
 #[test]
 fn no_load_brings_an_ended_session_back() {
     explore(|| {
@@ -267,7 +267,7 @@ fn no_load_brings_an_ended_session_back() {
     });
 }
 
-/// Two gateways end the same session, one of them while it loads it.
+/// Two gateways end the same session, one of them while it is loading it.
 #[test]
 fn of_two_gateways_one_reports_the_end() {
     explore(|| {
@@ -289,10 +289,9 @@ fn of_two_gateways_one_reports_the_end() {
     });
 }
 
-/// Another gateway ends a session that this one knows, or is loading. From the moment it learns of the end, no request
-/// gets in.
+/// Another gateway ends a session that this one has or is loading. Once the event was applied, requests are refused.
 #[test]
-fn what_ended_elsewhere_is_over_as_soon_as_that_is_known() {
+fn a_session_that_ended_elsewhere_is_over_once_the_event_was_read() {
     explore(|| {
         let (first, second, _) = replicas();
         let session = block_on(open(&first, "alice", AT_START)).session;
@@ -310,9 +309,9 @@ fn what_ended_elsewhere_is_over_as_soon_as_that_is_known() {
     });
 }
 
-/// The same, where the event is lost: from the moment on that this is known.
+/// The same if the event is lost: once the gap is known, requests are refused.
 #[test]
-fn what_ended_unheard_is_over_as_soon_as_events_may_have_been_missed() {
+fn a_session_that_ended_in_a_gap_of_events_is_over_once_the_gap_is_known() {
     explore(|| {
         let (first, second, store) = replicas();
         let session = block_on(open(&first, "alice", AT_START)).session;
@@ -335,9 +334,9 @@ fn what_ended_unheard_is_over_as_soon_as_events_may_have_been_missed() {
     });
 }
 
-/// The store does not confirm an end, and does later, while requests arrive.
+/// The store confirms an end only later, while requests arrive.
 #[test]
-fn an_end_that_is_not_confirmed_holds_all_the_same() {
+fn an_unconfirmed_end_is_effective() {
     explore(|| {
         let store = FaultyStore::new();
         let stage = &Stage::new(table_over(Arc::clone(&store)));
@@ -356,9 +355,9 @@ fn an_end_that_is_not_confirmed_holds_all_the_same() {
     });
 }
 
-/// A session's time is up, while a request uses it elsewhere, and its last use is reported to the store.
+/// A session expires while a request uses it on another gateway, which reports the use to the store.
 #[test]
-fn a_session_is_idle_for_all_or_for_nobody() {
+fn a_session_is_idle_on_all_gateways_or_on_none() {
     explore(|| {
         let ((clock, hands), store) = (Clock::manual(), FaultyStore::new());
         let other = FaultyStore::over(store.other().replica());

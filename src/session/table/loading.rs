@@ -1,5 +1,4 @@
-//! What the table learns from the store: sessions of keys that it does not know, what other replicas did. And what the
-//! store learns now and then: when sessions were used.
+//! Loads sessions from the store, applies the changes of other replicas, and reports uses of sessions to the store.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,24 +21,24 @@ use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// How often a record is loaded again when ends or changes overtake the load.
+/// The maximum number of loads of a record when concurrent ends or changes require another one.
 const TRIES: usize = 3;
-/// Sessions in one batch of uses or of confirmations.
+/// The number of sessions in one batch of uses or of confirmations.
 const USES: usize = 1000;
-/// Sessions in one page of a start.
+/// The number of sessions in one page when the store is read at the start.
 const PAGE: usize = 10_000;
-/// How many unused sessions are confirmed in one batch after events were missed.
+/// The maximum number of unused sessions that are confirmed in one round after events were missed.
 const CONFIRMED_AT_ONCE: usize = 5000;
 
 impl SessionTable {
-    /// Loads a key that the table does not know, or whose session another gateway has changed, and that a request from
-    /// this address presents. After that the key is no longer [`super::Found::Unknown`], unless the store failed, and a
-    /// session that is still [`super::Found::Outdated`] was changed again meanwhile. Sessions that turn out to be idle
-    /// are ended and returned in `ended`.
+    /// Loads the session with a key that the table does not have, or that another gateway has changed, for a request
+    /// from this address. Afterwards the key is no longer [`super::Found::Unknown`], and a session that is still
+    /// [`super::Found::Outdated`] was changed again meanwhile. Sessions that turn out to be idle are ended and added to
+    /// `ended`.
     ///
     /// # Errors
-    /// The store does not answer, the table may be out of date, or the store has too many requests at this moment.
-    /// Nothing is known about the key.
+    /// The store does not answer, the table may be out of date, or a limit of lookups is exceeded. Nothing is known
+    /// about the key.
     pub(crate) async fn load(
         &self,
         key: &SessionKey,
@@ -56,7 +55,7 @@ impl SessionTable {
         backing.loads.ask(key, from, now, self.fetch(backing, key, now, ended)).await
     }
 
-    /// Whether there is a session of this key, live or over.
+    /// Loads the session with this key and enters it. Returns whether it exists and has not ended.
     async fn fetch(
         &self,
         backing: &Backing,
@@ -79,7 +78,7 @@ impl SessionTable {
             let Some(session) = self.restored(backing, &record, epoch) else { return Ok(false) };
             match self.restore(backing, &record, session, mark) {
                 Entry::Entered(Some(session)) => {
-                    // A change that came before it was entered has not found it.
+                    // A change that was applied before the session was entered did not find it.
                     if backing.changes() != changes {
                         session.outdate();
                     }
@@ -96,7 +95,7 @@ impl SessionTable {
         Err(Unavailable)
     }
 
-    /// Has a session of the table be as the store has it, and judges whether it is idle. Whether there is still one.
+    /// Updates a session in the table from the store, and ends it if it is idle. Returns whether it is live.
     async fn settle(
         &self,
         backing: &Backing,
@@ -113,8 +112,8 @@ impl SessionTable {
         self.judge_idle(session, now, ended).await
     }
 
-    /// Reads the sessions of a user that other gateways have opened, if there are more than `beyond` in all. To be
-    /// called before a user's sessions are listed.
+    /// Loads the sessions of a user that other gateways have opened, if the user has more than `beyond` in total. To be
+    /// called before the sessions of a user are listed.
     ///
     /// # Errors
     /// The store does not answer, or the table is full.
@@ -135,8 +134,8 @@ impl SessionTable {
         Ok(())
     }
 
-    /// The session of a record that was loaded in this epoch. It shares its user with the sessions that are there, and
-    /// the identity where that is the same: one is as large as the rest of a session.
+    /// The session of a record that was loaded in this epoch. It shares the user key with existing sessions, and the
+    /// identity if that is equal: an identity is as large as the rest of a session.
     pub(super) fn restored(&self, backing: &Backing, record: &Record, epoch: Epoch) -> Option<Arc<Session>> {
         let user = self.shared(Arc::new(record.user.clone()));
         let session = backing.restored(record, user, epoch)?;
@@ -147,7 +146,7 @@ impl SessionTable {
         Some(session)
     }
 
-    /// Ends a session that is idle here, unless it is used elsewhere. Whether there is still one.
+    /// Ends a session that is idle here, unless it is used elsewhere. Returns whether it is live.
     async fn judge_idle(
         &self,
         session: Arc<Session>,
@@ -160,8 +159,8 @@ impl SessionTable {
         Ok(!session.has_ended())
     }
 
-    /// Enters what the store has kept; `None` where the table is full. Of several that do so at the same time, by
-    /// whichever key, one makes the session.
+    /// Enters a session from the store; `Entered(None)` if the table is full. Of several concurrent calls, with
+    /// whichever key, only the first enters the session, and the others get it.
     fn restore(
         &self,
         backing: &Backing,
@@ -183,18 +182,18 @@ impl SessionTable {
 
     fn enter(&self, record: &Record, restored: &Arc<Session>) {
         record.keys().for_each(|key| _ = self.by_key.insert(*key, Arc::clone(restored)));
-        // The next sign-in makes room: loading a session never ends another one.
+        // Loading a session never ends another one: `max_per_user` applies at the next sign-in.
         self.enter_user(restored);
         self.expiry_queue.schedule(record.name, self.earliest_end(restored));
     }
 
     fn enter_missing(&self, known: &Arc<Session>, record: &Record) {
         let missing = record.further.iter().filter(|further| !self.by_key.contains_key(&further.key));
-        // Beside an earlier key of the host, not in place of it: this record may be the older one.
+        // An earlier key of the host is not removed, since this record may be older than the session.
         missing.for_each(|further| _ = self.enter_key(known, further.clone()));
     }
 
-    /// Takes over the ends that an earlier run of the program could not have confirmed. To be called before
+    /// Takes over the ends that the store did not confirm to an earlier run of the program. To be called before
     /// [`SessionTable::load_all`].
     pub(crate) fn take_over(&self, pending: PendingEnds) {
         if let Some(backing) = &self.backing {
@@ -202,8 +201,8 @@ impl SessionTable {
         }
     }
 
-    /// Reads everything that the store has: what makes a start. Sessions beyond the capacity are entered too: a restart
-    /// with a lower limit signs no user out. Returns how many there are.
+    /// Loads all sessions from the store at the start. Sessions beyond the capacity are entered as well, so that a
+    /// restart with a lower limit ends none. Returns their number.
     ///
     /// # Errors
     /// The store does not answer.
@@ -230,8 +229,8 @@ impl SessionTable {
         }
     }
 
-    /// Asks the store for sessions that may have ended, or are others by now, without this replica knowing. Ends those
-    /// that it has not.
+    /// Loads the sessions that may have ended or changed without this replica knowing, and updates them. Removes those
+    /// that are not in the store any more, and returns them.
     async fn confirm(&self, backing: &Backing, sessions: &[Arc<Session>]) -> Result<Vec<Ended>, Unavailable> {
         let epoch = backing.epoch();
         let is_doubtful = |session: &&Arc<Session>| session.standing(epoch) != Standing::Current;
@@ -256,11 +255,11 @@ impl SessionTable {
         Ok(gone.into_iter().map(|session| ended(session, EndCause::Elsewhere, End::Lost, true)).collect())
     }
 
-    /// After events were missed: confirms some of the sessions that have not been used since, so that their connections
-    /// do not outlive them. Returns those that have ended.
+    /// Confirms a batch of the sessions that have not been used since events were missed, so that connections of ended
+    /// ones are cut. Returns those that have ended.
     ///
     /// # Errors
-    /// The store does not answer. What is not confirmed stays so, and is not served.
+    /// The store does not answer. Unconfirmed sessions stay unconfirmed and are not served.
     pub(crate) async fn confirm_some(&self) -> Result<Vec<Ended>, Unavailable> {
         let Some(backing) = &self.backing else { return Ok(Vec::new()) };
         let epoch = backing.epoch();
@@ -280,8 +279,9 @@ impl SessionTable {
         Ok(gone)
     }
 
-    /// Waits for what other replicas do, and does the same here. Never returns where there are none. With the next call
-    /// the store tells the others that it is done: after that nothing more is written in the name of what they ended.
+    /// Waits for changes by other replicas and applies them. Returns the sessions that they ended. Never returns if
+    /// there are no other replicas. The next call acknowledges the events: by then all writes of the ended sessions
+    /// must have finished, so this waits for them.
     ///
     /// # Errors
     /// The store does not answer.
@@ -309,14 +309,14 @@ impl SessionTable {
         Ok(gone.into_iter().map(|session| ended(session, EndCause::Elsewhere, End::Lost, true)).collect())
     }
 
-    /// Another gateway has changed a session, if that is news: it is loaded before the next request in its name.
+    /// Marks a session as outdated, if `is_news` says so: it is loaded again before its next request is served.
     fn outdate(&self, backing: &Backing, name: &SessionKey, is_news: impl Fn(&Session) -> bool) {
         backing.note_change();
         let session = self.by_key.get(name).map(|entry| Arc::clone(entry.value()));
         session.iter().filter(|session| is_news(session)).for_each(|session| session.outdate());
     }
 
-    /// Another gateway has given a session another key in place of this one.
+    /// Removes a key that another gateway has replaced.
     fn remove_key(&self, name: &SessionKey, replaced: &SessionKey) {
         if let Some(session) = self.by_key.get(name).map(|entry| Arc::clone(entry.value())) {
             session.take_key(replaced);
@@ -324,8 +324,8 @@ impl SessionTable {
         }
     }
 
-    /// Cuts the exchanges of sessions if the store has not answered for so long that they may have ended elsewhere.
-    /// None of them is ended by that. Returns how many connections were cut.
+    /// Cuts all exchanges of sessions if the store has not answered for so long that the sessions may have ended
+    /// elsewhere. The sessions themselves do not end. Returns the number of cut connections.
     pub(crate) fn cut_doubtful(&self, now: Moment, grace: Duration) -> usize {
         if !self.backing.as_ref().is_some_and(|backing| backing.has_to_cut(now)) {
             return 0;
@@ -333,8 +333,8 @@ impl SessionTable {
         self.by_user.iter().flat_map(|user| user.value().clone()).map(|session| session.cut(grace)).sum()
     }
 
-    /// Reports to the store when sessions were last used, and which cookies of applications live longer now, if the
-    /// last report is this long ago. What the store does not confirm is reported again the next time.
+    /// Reports the uses of sessions and the prolonged cookies of applications to the store, if the last report is at
+    /// least `after` ago. What the store does not confirm is reported again the next time.
     pub(crate) async fn save_uses(&self, now: Moment, after: Duration) {
         let Some(backing) = &self.backing else { return };
         let since = backing.saved_until.load(Ordering::Relaxed);

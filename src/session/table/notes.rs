@@ -1,4 +1,5 @@
-//! What a store keeps besides sessions: what browsers hold of ended ones, and what is learned of applications.
+//! Saves and loads the notes in the store: debts (cookies that browsers of ended sessions have to expire), and the
+//! learned names of applications' `HttpOnly` cookies.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,25 +14,25 @@ use crate::values::session_id::SessionKey;
 use crate::vault::debts::{self, Debts, SavedDebt};
 use crate::vault::learned::LearnedNames;
 
-/// Notes in one call.
+/// The maximum number of notes in one call.
 const TOGETHER: usize = 1000;
-/// Lists of upstreams of which is kept what their applications keep from scripts.
+/// The maximum number of upstream pools whose learned names are loaded.
 const MOST_LISTS: usize = 1000;
-/// A crash may have left as many in the store that were settled.
+/// The maximum number of debts that are loaded. After a crash the store may still have a batch of settled ones.
 const MOST_DEBTS: usize = debts::MOST + TOGETHER;
 
-/// What is learned of each list of upstreams.
+/// The learned names of each upstream pool.
 pub(crate) type Learned = [(String, Arc<LearnedNames>)];
 
 impl SessionTable {
-    /// Notes which application cookies the browser of an ended session has still to be told to delete: the debts to it.
+    /// Records the debts of an ended session: the application cookies that its browser still has to expire.
     pub(super) fn leave_debts(&self, session: &Session) {
         if let Some(debts) = &self.debts {
             debts.owe(&session.keys(), &session.close_vault().in_browser);
         }
     }
 
-    /// The same of sessions that may be about to end.
+    /// Records the debts of sessions that may be about to end, without closing their vaults.
     pub(super) fn expect_debts(&self, sessions: &[Arc<Session>]) {
         let Some(debts) = &self.debts else { return };
         for session in sessions {
@@ -39,8 +40,8 @@ impl SessionTable {
         }
     }
 
-    /// Has the store end these sessions, and first write the cookies that their browsers have to be told to delete: so
-    /// a crash in between loses no debt. What it does not take is given to it again.
+    /// Runs `end`, a call of the store that ends these sessions, after writing their unsaved debts, so that a crash in
+    /// between loses no debt. Debts that the store does not confirm are written again later.
     pub(super) async fn ending<T>(
         &self,
         backing: &Backing,
@@ -50,11 +51,12 @@ impl SessionTable {
         let Some(debts) = self.debts.as_ref().filter(|debts| !debts.is_empty()) else { return end.await };
         let keys: Vec<_> = sessions.iter().flat_map(|session| session.keys()).collect();
         let unsaved = debts.take_unsaved_of(&keys);
-        // In this order, and without waiting: together they may be one transaction.
+        // Called in this order without waiting in between, so that the store can do both in one transaction.
         join(put_debts(backing, debts, &unsaved), end).await.1
     }
 
-    /// Gives the store what it does not have of debts and of these lists. What it does not take is given to it again.
+    /// Writes the unsaved learned names of these pools and the unsaved debts. What the store does not confirm is
+    /// written again later.
     pub(crate) async fn save_notes(&self, learned: &Learned) {
         let Some(backing) = &self.backing else { return };
         for (list, names) in learned {
@@ -75,7 +77,7 @@ impl SessionTable {
         }
     }
 
-    /// Reads the debts to a browser whose key opens no session: another gateway may have ended it.
+    /// Loads the debts for a key without a session: another gateway may have ended that session.
     pub(super) async fn load_debt(&self, backing: &Backing, key: &SessionKey) -> Result<(), Unavailable> {
         let Some(debts) = self.debts.as_ref().filter(|_| backing.is_shared()) else { return Ok(()) };
         let kept = backing.note(NoteKind::Debt, key.as_bytes()).await?;
@@ -83,7 +85,7 @@ impl SessionTable {
         Ok(())
     }
 
-    /// Reads what the store has of debts.
+    /// Loads all debts from the store.
     ///
     /// # Errors
     /// The store does not answer.
@@ -94,16 +96,16 @@ impl SessionTable {
         Ok(())
     }
 
-    /// Reads what others have learned of these lists, if there is anything new.
+    /// Loads the names that other gateways have learned for these pools, if there are new ones.
     pub(crate) async fn load_news(&self, learned: &Learned) {
         let Some(backing) = &self.backing else { return };
-        // Before it is read: what comes during that is read the next time.
+        // Reset before the read, so that names learned during it are read the next time.
         if backing.has_learned.swap(false, Ordering::AcqRel) && self.load_learned(learned).await.is_err() {
             backing.has_learned.store(true, Ordering::Release);
         }
     }
 
-    /// Reads what the store has of these lists.
+    /// Loads the learned names of these pools from the store.
     ///
     /// # Errors
     /// The store does not answer.
@@ -123,7 +125,7 @@ fn saved_debt(backing: &Backing, Note { key, at, content, .. }: Note) -> Option<
     Some(SavedDebt { key, at: backing.moment_of(at), content })
 }
 
-/// Whether the store has taken them.
+/// Writes debts to the store. Returns whether it has confirmed all of them.
 async fn put_debts(backing: &Backing, debts: &Debts, unsaved: &[SavedDebt]) -> bool {
     let put = |some: &[SavedDebt]| {
         let note = |SavedDebt { key, at, content }: &SavedDebt| Note {

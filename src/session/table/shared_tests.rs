@@ -1,5 +1,5 @@
-//! The application cookies and the keys of a session that several gateways serve: what one has answered the next one
-//! knows, and what both change at the same time is there afterwards.
+//! Tests of application cookies and keys of a session that several gateways serve: a change by one is visible on the
+//! others, and concurrent changes are merged.
 
 use futures_util::FutureExt;
 
@@ -11,7 +11,7 @@ use crate::session::store::contract::further;
 use crate::session::store::faulty::{FaultyStore, Mood};
 use crate::values::client_address::ClientAddress;
 
-/// A gateway, and its way to the records.
+/// A gateway, and its connection to the store.
 struct Gateway {
     table: SessionTable,
     store: Arc<FaultyStore>,
@@ -22,14 +22,14 @@ impl Gateway {
         Self { table: table_over(&store, file_keys()), store }
     }
 
-    /// Does what the others have done by now.
+    /// Applies all pending events of the others.
     async fn follow(&self) {
         while let Some(ended) = self.table.follow().now_or_never() {
             assert!(ended.unwrap().is_empty());
         }
     }
 
-    /// The session of a key, as a request gets it.
+    /// The session with a key, as a request finds it.
     async fn session(&self, key: &SessionKey) -> Option<Arc<Session>> {
         if let Found::Unknown | Found::Outdated(_) = self.table.look_up(key, AT_START) {
             self.table.load(key, ClientAddress::Unix, AT_START, &mut Vec::new()).await.unwrap();
@@ -37,14 +37,14 @@ impl Gateway {
         self.table.find(key, AT_START)
     }
 
-    /// A request, and its answer that sets cookies.
+    /// A request whose answer sets cookies.
     async fn answer(&self, key: &SessionKey, lines: &[&str]) {
         let session = self.session(key).await.unwrap();
         set(&session, lines);
         self.table.save_cookies(&session).await;
     }
 
-    /// The cookies that the application gets with a request.
+    /// The cookies that the application receives with a request, sorted.
     async fn sent(&self, key: &SessionKey) -> String {
         let mut pairs: Vec<_> = sent(&self.session(key).await.unwrap()).split("; ").map(str::to_owned).collect();
         pairs.sort();
@@ -52,7 +52,7 @@ impl Gateway {
     }
 }
 
-/// Two gateways, and a session that both know.
+/// Two gateways, and a session that both have in their tables.
 async fn two() -> (Gateway, Gateway, SessionKey) {
     let store = FaultyStore::new();
     let other = Gateway::over(FaultyStore::over(store.other().replica()));
@@ -63,7 +63,7 @@ async fn two() -> (Gateway, Gateway, SessionKey) {
 }
 
 #[tokio::test]
-async fn what_one_answered_the_next_one_knows() {
+async fn a_change_is_visible_on_the_other_gateway() {
     let (one, other, key) = two().await;
     for round in 0..4 {
         let gateways = if round % 2 == 0 { [&one, &other] } else { [&other, &one] };
@@ -79,7 +79,7 @@ async fn what_one_answered_the_next_one_knows() {
         assert_eq!(
             (sets.sent(&key).await, sets.store.loads()),
             (format!("sid={round}"), loads),
-            "it wrote that itself"
+            "its own change needs no load"
         );
     }
     one.answer(&key, &["sid=; Max-Age=0; HttpOnly; Path=/"]).await;
@@ -87,9 +87,9 @@ async fn what_one_answered_the_next_one_knows() {
     assert_eq!(other.sent(&key).await, "");
 }
 
-/// Neither knows of the other's change.
+/// Neither gateway has read the other's change.
 #[tokio::test]
-async fn what_both_change_at_the_same_time_is_there_afterwards() {
+async fn concurrent_changes_are_merged() {
     let (one, other, key) = two().await;
     one.answer(&key, &["gone=1; HttpOnly; Path=/", "same=0; HttpOnly; Path=/"]).await;
     other.follow().await;
@@ -104,13 +104,17 @@ async fn what_both_change_at_the_same_time_is_there_afterwards() {
         assert_eq!(gateway.sent(&key).await, "a=1; b=2; same=1");
         let session = gateway.session(&key).await.unwrap();
         assert!(!gateway.table.has_unsaved_cookies(&session));
-        assert_eq!(session.vault().unwrap().remembered("app.test").len(), 2, "what the browser holds of both");
+        assert_eq!(
+            session.vault().unwrap().remembered("app.test").len(),
+            2,
+            "the cookies of both in the browser are remembered"
+        );
     }
     assert_eq!(sent(&after_crash(&one.store, &here).await.unwrap()).len(), "a=1; b=2; same=1".len());
 }
 
 #[tokio::test]
-async fn a_change_is_kept_until_the_store_has_it_whoever_writes_meanwhile() {
+async fn an_unconfirmed_change_survives_a_write_by_another_gateway() {
     let (one, other, key) = two().await;
     let here = one.session(&key).await.unwrap();
     for (mood, name) in [(Mood::Down, "down"), (Mood::Deaf, "deaf")] {
@@ -143,7 +147,7 @@ async fn a_change_is_not_missed_while_the_session_is_loaded() {
     assert_eq!(sent(&loading.await.unwrap()), "sid=1");
 }
 
-/// The same of a session that is in the table: it was read before the second change.
+/// The same for a session in the table, which was read before the second change.
 #[tokio::test]
 async fn a_change_is_not_missed_while_another_one_is_read() {
     let (one, other, key) = two().await;
@@ -158,9 +162,9 @@ async fn a_change_is_not_missed_while_another_one_is_read() {
     assert_eq!(sent(&reading.await.unwrap()), "sid=2");
 }
 
-/// What it had confirmed: as after a failover.
+/// The store lost a confirmed write, as after a failover.
 #[tokio::test]
-async fn a_store_that_lost_a_jar_gets_it_again() {
+async fn a_jar_that_the_store_has_lost_is_written_again() {
     let (one, other, key) = two().await;
     for value in 1..4 {
         one.answer(&key, &[&format!("sid={value}; HttpOnly; Path=/")]).await;
@@ -178,7 +182,7 @@ async fn a_store_that_lost_a_jar_gets_it_again() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_replaced_elsewhere_opens_nothing() {
+async fn a_key_that_was_replaced_elsewhere_is_refused() {
     let (one, other, key) = two().await;
     let session = one.session(&key).await.unwrap();
     let [earlier, later] = [further("shop.test"), further("shop.test")];
@@ -190,7 +194,7 @@ async fn a_key_that_was_replaced_elsewhere_opens_nothing() {
     assert!(other.session(&earlier.key).await.is_none(), "the host has another key now");
     let there = other.session(&later.key).await.unwrap();
     assert_eq!(there.keys(), [key, later.key]);
-    // A sign-out by the first key includes the other host.
+    // A sign-out by the first key has to expire the cookies of every host.
     one.table.add_key(&session, further("blog.test")).await.unwrap();
     other.follow().await;
     assert_eq!(other.session(&key).await.unwrap().keys().len(), 3);

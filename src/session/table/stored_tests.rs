@@ -1,4 +1,4 @@
-//! The promises of a table over a store: one that fails, one that lags, one that others use as well.
+//! Tests of a table with a store that fails, that is slow, and that other gateways use as well.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) fn table_over(store: Arc<FaultyStore>) -> SessionTable {
     SessionTable::new(settings(), Some(Backing::new(store, Clock::manual().0, file_keys())))
 }
 
-/// The beginning of a table's clock.
+/// The start of a table's clock.
 fn beginning() -> Moment {
     Clock::manual().0.now()
 }
@@ -39,7 +39,7 @@ pub(super) fn replicas() -> (SessionTable, SessionTable, Arc<FaultyStore>) {
     (first, table_over(Arc::clone(&second)), second)
 }
 
-/// What the table knows once it has asked.
+/// Looks a key up, with a load if necessary.
 pub(super) async fn look_up(
     table: &SessionTable,
     key: &SessionKey,
@@ -66,7 +66,7 @@ async fn a_store_that_does_not_confirm_opens_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_that_is_not_confirmed_ends_here_and_is_asked_for_again() {
+async fn an_unconfirmed_end_is_effective_here_and_repeated() {
     for mood in [Mood::Down, Mood::Deaf, Mood::Lagging, Mood::Late] {
         let (table, store) = table();
         let Opened { id, session, .. } = open(&table, "alice", AT_START).await;
@@ -74,14 +74,14 @@ async fn an_end_that_is_not_confirmed_ends_here_and_is_asked_for_again() {
         let ended = table.end(&session, EndCause::Logout).await.unwrap();
         assert!((ended.end, ended.confirmed) == (End::Won, false) && session.has_ended(), "{mood:?}");
         let again = table.end(&session, EndCause::Logout).await.unwrap();
-        assert!((again.end, again.confirmed) == (End::Lost, false), "a second logout is told the same");
+        assert!((again.end, again.confirmed) == (End::Lost, false), "a second logout has the same result");
         assert_eq!(look_up(&table, &id.key(), AT_START).await.unwrap_err(), Unavailable);
         assert!(table.confirm_owed(AT_START).await.is_empty());
         assert_eq!(look_up(&table, &id.key(), AT_START).await.unwrap_err(), Unavailable, "{mood:?}");
 
         store.becomes(Mood::Sound);
         assert_eq!(look_up(&table, &id.key(), AT_START).await.unwrap_err(), Unavailable, "the store still has it");
-        assert!(table.confirm_owed(AT_START).await.is_empty(), "it was audited when it ended");
+        assert!(table.confirm_owed(AT_START).await.is_empty(), "its end was reported before");
         assert!(!is_kept(&store, &id.key()).await);
         assert!(look_up(&table, &id.key(), AT_START).await.unwrap().is_none());
         assert!(table.end(&session, EndCause::Logout).await.is_none());
@@ -89,7 +89,7 @@ async fn an_end_that_is_not_confirmed_ends_here_and_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn an_end_is_not_repeated_for_longer_than_the_session_could_live() {
+async fn an_end_is_repeated_until_the_session_has_expired() {
     let (table, store) = table();
     let session = open(&table, "alice", AT_START).await.session;
     store.becomes(Mood::Down);
@@ -101,20 +101,20 @@ async fn an_end_is_not_repeated_for_longer_than_the_session_could_live() {
 }
 
 #[tokio::test]
-async fn whoever_ends_a_session_second_waits_for_the_first() {
+async fn the_second_of_two_ends_waits_for_the_first() {
     let (table, store) = table();
     let session = open(&table, "alice", AT_START).await.session;
     store.becomes(Mood::Lagging);
     let mut first = std::pin::pin!(table.end(&session, EndCause::Logout));
     assert!(futures_util::poll!(first.as_mut()).is_pending());
     let mut second = std::pin::pin!(table.end(&session, EndCause::Logout));
-    assert!(futures_util::poll!(second.as_mut()).is_pending(), "an end is answered that is not on disk");
+    assert!(futures_util::poll!(second.as_mut()).is_pending(), "answered before the end is on disk");
     store.becomes(Mood::Sound);
     assert!(first.await.unwrap().confirmed && second.await.is_none());
 }
 
 #[tokio::test]
-async fn whoever_loses_the_race_is_told() {
+async fn the_loser_of_a_race_is_told() {
     let (table, store) = table();
     let [one, two, three] =
         [open(&table, "a", AT_START).await, open(&table, "b", AT_START).await, open(&table, "c", AT_START).await]
@@ -138,7 +138,7 @@ async fn a_batch_is_one_call() {
 }
 
 #[tokio::test]
-async fn what_is_opened_here_is_known_there_by_every_key() {
+async fn a_session_is_found_on_another_gateway_by_every_key() {
     let (first, second, store) = replicas();
     let opened = open(&first, "alice", AT_START).await;
     let another = further("shop.test");
@@ -153,7 +153,7 @@ async fn what_is_opened_here_is_known_there_by_every_key() {
     for _ in 0..9 {
         assert!(look_up(&second, &further, AT_START).await.unwrap().is_some());
     }
-    assert_eq!(store.loads(), loads, "a known session costs no call");
+    assert_eq!(store.loads(), loads, "a known session needs no load");
 
     let later = HostKey { key: SessionId::generate().unwrap().key(), host: "blog.test".into() };
     assert_eq!(first.add_key(&opened.session, later.clone()).await, Ok(true));
@@ -162,7 +162,7 @@ async fn what_is_opened_here_is_known_there_by_every_key() {
 }
 
 #[tokio::test]
-async fn what_ends_there_ends_here() {
+async fn a_session_that_ends_on_another_gateway_ends_here() {
     let (first, second, _) = replicas();
     let Opened { id, session, .. } = open(&first, "alice", AT_START).await;
     let here = look_up(&second, &id.key(), AT_START).await.unwrap().unwrap();
@@ -175,7 +175,7 @@ async fn what_ends_there_ends_here() {
 
 /// A load reads a record, then the session ends, then the load gets its answer.
 #[tokio::test]
-async fn an_old_record_brings_nobody_back() {
+async fn an_old_record_does_not_bring_a_session_back() {
     for here in [false, true] {
         let (first, second, store) = replicas();
         let Opened { id, session, .. } = open(&first, "alice", AT_START).await;
@@ -201,7 +201,7 @@ async fn an_old_record_brings_nobody_back() {
 }
 
 #[tokio::test]
-async fn strangers_and_the_dead_are_asked_about_once() {
+async fn unknown_keys_and_keys_of_ended_sessions_are_looked_up_once() {
     let (table, store) = table();
     let (unknown, known) = (SessionId::generate().unwrap().key(), open(&table, "alice", AT_START).await);
     for _ in 0..9 {
@@ -217,11 +217,11 @@ async fn strangers_and_the_dead_are_asked_about_once() {
         assert_eq!(look_up(&table, &other, AT_START).await.unwrap_err(), Unavailable);
     }
     store.becomes(Mood::Sound);
-    assert!(look_up(&table, &other, AT_START).await.unwrap().is_none(), "an error is not remembered");
+    assert!(look_up(&table, &other, AT_START).await.unwrap().is_none(), "an error is not cached");
 }
 
 #[tokio::test]
-async fn what_is_idle_here_may_be_used_there() {
+async fn a_session_that_is_idle_here_may_be_in_use_elsewhere() {
     let (first, second, store) = replicas();
     let at = |seconds| beginning().before(Duration::from_secs(300)) + Duration::from_secs(seconds);
     let Opened { id, session: there, .. } = open(&first, "alice", at(0)).await;
@@ -229,23 +229,23 @@ async fn what_is_idle_here_may_be_used_there() {
     there.touch(at(50));
     let uses = [Use { session: *there.name(), at: Clock::manual().0.wall_at(at(50)) }];
     store.other().touch(&uses).await.unwrap();
-    assert!(second.find(&id.key(), at(70)).is_none(), "nobody is served before the store was asked");
-    assert!(second.expired(at(70)).await.is_empty(), "somebody uses it");
+    assert!(second.find(&id.key(), at(70)).is_none(), "it is not served before the store was asked");
+    assert!(second.expired(at(70)).await.is_empty(), "it is in use");
     assert!(Arc::ptr_eq(&second.find(&id.key(), at(70)).unwrap(), &here) && here.last_seen() == at(50));
     assert!(look_up(&second, &id.key(), at(109)).await.unwrap().is_some());
     store.becomes(Mood::Down);
     assert_eq!(look_up(&second, &id.key(), at(110)).await.unwrap_err(), Unavailable);
-    assert!(second.expired(at(110)).await.is_empty() && !here.has_ended(), "a passing error ends nothing");
+    assert!(second.expired(at(110)).await.is_empty() && !here.has_ended(), "a transient error ends no session");
     store.becomes(Mood::Sound);
     let mut ended = Vec::new();
     assert!(second.load(&id.key(), HERE, at(110), &mut ended).await.is_ok());
     assert!(ended.len() == 1 && (ended[0].end, ended[0].cause) == (End::Won, EndCause::Idle));
     assert!(matches!(second.look_up(&id.key(), at(110)), Found::Absent));
-    assert!(first.follow().now_or_never().unwrap().unwrap().len() == 1, "it ends there, too");
+    assert!(first.follow().now_or_never().unwrap().unwrap().len() == 1, "it ends there as well");
 }
 
 #[tokio::test]
-async fn the_sweeper_looks_again_when_the_store_is_back() {
+async fn the_sweep_is_repeated_when_the_store_is_back() {
     let (table, store) = table();
     let _alice = open(&table, "alice", AT_START).await;
     store.becomes(Mood::Down);
@@ -255,7 +255,7 @@ async fn the_sweeper_looks_again_when_the_store_is_back() {
 }
 
 #[tokio::test]
-async fn uses_are_saved_in_time_and_again_after_a_failure() {
+async fn uses_are_reported_in_intervals_and_again_after_a_failure() {
     let (store, (clock, clock_handle)) = (FaultyStore::new(), Clock::manual());
     let table = SessionTable::new(settings(), Some(Backing::new(Arc::clone(&store) as _, clock.clone(), file_keys())));
     let now = clock.now();
@@ -279,7 +279,7 @@ async fn uses_are_saved_in_time_and_again_after_a_failure() {
 }
 
 #[tokio::test]
-async fn everywhere_is_also_where_nobody_has_looked_yet() {
+async fn everywhere_includes_sessions_that_were_not_loaded() {
     let (first, second, store) = replicas();
     let (here, there) = (open(&second, "alice", AT_START).await, open(&first, "alice", AT_START).await);
     let bob = open(&first, "bob", AT_START).await;
@@ -304,7 +304,7 @@ async fn a_key_that_cannot_be_asked_about_is_ended_later() {
     second.owe_end_of(&[id.key(), SessionId::generate().unwrap().key()], AT_START).await;
     assert!(second.confirm_owed(AT_START).await.is_empty());
     store.becomes(Mood::Sound);
-    assert_eq!(look_up(&second, &id.key(), AT_START).await.unwrap_err(), Unavailable, "it opens nothing meanwhile");
+    assert_eq!(look_up(&second, &id.key(), AT_START).await.unwrap_err(), Unavailable, "the key is refused meanwhile");
     let ended = second.confirm_owed(AT_START).await;
     assert!(ended.len() == 1 && (ended[0].end, ended[0].cause) == (End::Won, EndCause::Logout));
     assert_eq!(ended[0].session.identity().user(), "alice");
@@ -313,7 +313,7 @@ async fn a_key_that_cannot_be_asked_about_is_ended_later() {
 }
 
 #[tokio::test]
-async fn a_full_table_loads_nobody_and_says_so() {
+async fn a_full_table_loads_no_session_and_reports_an_error() {
     let (first, second, _) = replicas();
     let stranded = open(&first, "x", AT_START).await;
     for user in ["a", "b", "c", "d", "e"] {
@@ -323,7 +323,7 @@ async fn a_full_table_loads_nobody_and_says_so() {
 }
 
 #[tokio::test]
-async fn what_expired_while_nobody_ran_ends_when_it_is_loaded() {
+async fn a_session_that_expired_while_no_gateway_ran_ends_when_it_is_loaded() {
     let (first, second, _) = replicas();
     let Opened { id, .. } = open(&first, "alice", AT_START).await;
     let at = Moment::from_seconds(300);
@@ -332,9 +332,8 @@ async fn what_expired_while_nobody_ran_ends_when_it_is_loaded() {
     assert!(ended.len() == 1 && ended[0].cause == EndCause::Absolute && ended[0].end == End::Won);
 }
 
-/// An event is lost: here it is unknown that the session has ended.
 #[tokio::test]
-async fn a_start_knows_all_sessions_that_were_kept() {
+async fn all_sessions_are_loaded_at_the_start() {
     let (first, second, store) = replicas();
     let clock = Clock::manual().0;
     let mut keys = Vec::new();
@@ -347,28 +346,25 @@ async fn a_start_knows_all_sessions_that_were_kept() {
     assert!(second.end_all_of(&sign_in("c").user, EndCause::Logout).await.confirmed);
     let limits = SessionSettings { capacity: 2, max_per_user: 1, ..settings() };
     let third = SessionTable::new(limits, Some(Backing::new(Arc::clone(&store) as _, clock.clone(), file_keys())));
-    assert_eq!(third.load_all().await, Ok(4), "lower limits sign nobody out");
+    assert_eq!(third.load_all().await, Ok(4), "lower limits end no session");
     let loads = store.loads();
     let live = keys[..4].iter().chain([&further]).filter(|key| third.find(key, clock.now()).is_some()).count();
     assert_eq!((live, store.loads(), third.len()), (5, loads, 4));
-    assert_eq!(third.load_all().await, Ok(4), "once is enough");
-    let stranger = SessionId::generate().unwrap().key();
-    assert!(matches!(third.look_up(&stranger, clock.now()), Found::Absent), "strangers cost no call");
+    assert_eq!(third.load_all().await, Ok(4), "loading again changes nothing");
+    let unknown = SessionId::generate().unwrap().key();
+    assert!(matches!(third.look_up(&unknown, clock.now()), Found::Absent), "an unknown key needs no load");
     let of_one = third.list(&sign_in("b").user);
     assert_eq!(of_one.len(), 3);
-    assert!(of_one.iter().all(|one| Arc::ptr_eq(&one.identity(), &of_one[0].identity())), "an identity for each");
+    assert!(of_one.iter().all(|one| Arc::ptr_eq(&one.identity(), &of_one[0].identity())), "the identity is not shared");
     store.becomes(Mood::Down);
     assert_eq!(third.load_all().await, Err(Unavailable));
     let ended = third.end(&third.find(&further, clock.now()).unwrap(), EndCause::Logout).await.unwrap();
     assert!(!ended.confirmed);
-    assert!(
-        matches!(third.look_up(&further, clock.now()), Found::Unknown),
-        "an end that is not confirmed is forgotten"
-    );
+    assert!(matches!(third.look_up(&further, clock.now()), Found::Unknown), "an unconfirmed end is forgotten");
 }
 
 #[tokio::test]
-async fn a_session_with_a_new_password_is_kept_with_it() {
+async fn the_stamp_of_a_new_password_is_stored() {
     let (table, store) = table();
     let session = open(&table, "alice", AT_START).await.session;
     let keys = MacKeys::generate().unwrap();
@@ -381,7 +377,7 @@ async fn a_session_with_a_new_password_is_kept_with_it() {
 
 /// The program is killed while the store does not answer.
 #[tokio::test]
-async fn an_end_that_is_not_confirmed_survives_a_crash() {
+async fn an_unconfirmed_end_survives_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let pending = || PendingEnds::open(&folder.path().join("pending")).unwrap();
     let store = FaultyStore::new();
@@ -410,5 +406,5 @@ async fn an_end_that_is_not_confirmed_survives_a_crash() {
         assert!(!is_kept(&store, &over.id.key()).await);
         assert!(look_up(&second, &over.id.key(), beginning()).await.unwrap().is_none());
     }
-    assert!(pending().all().is_empty(), "what is confirmed is forgotten");
+    assert!(pending().all().is_empty(), "confirmed ends are removed");
 }

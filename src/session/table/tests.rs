@@ -1,4 +1,4 @@
-//! The promises of the table, one by one.
+//! Tests of the session table.
 
 use std::time::Duration;
 
@@ -24,12 +24,12 @@ pub(super) fn settings() -> SessionSettings {
     SessionSettings { lifetime, max_per_user: 3, capacity: 5 }
 }
 
-/// The keys of a key file: the same for every table.
+/// The same keys for every table, as from one key file.
 pub(super) fn file_keys() -> Arc<MacKeys> {
     Arc::new(MacKeys::parse(&"5e".repeat(32)).unwrap())
 }
 
-/// A table alone, and one over a store: what they promise is the same.
+/// A table without a store, and one with a store. They behave in the same way.
 fn tables() -> [SessionTable; 2] {
     let backing = Backing::new(Arc::new(MemoryStore::new()), Clock::manual().0, file_keys());
     [None, Some(backing)].map(|backing| SessionTable::new(settings(), backing))
@@ -78,7 +78,7 @@ async fn a_host_has_one_key_of_a_session() {
 }
 
 #[tokio::test]
-async fn all_keys_of_a_session_die_with_it() {
+async fn all_keys_of_a_session_end_with_it() {
     for table in tables() {
         let opened = open(&table, "alice", AT_START).await;
         let another = further("shop.test");
@@ -88,12 +88,12 @@ async fn all_keys_of_a_session_die_with_it() {
         assert!(table.end(&opened.session, EndCause::Logout).await.is_some());
         assert!(table.find(&other_host, AT_START).is_none() && table.find(&opened.id.key(), AT_START).is_none());
         assert_eq!(table.add_key(&opened.session, another).await, Ok(false));
-        assert!(table.find(&other_host, AT_START).is_none(), "a dead session got a new key");
+        assert!(table.find(&other_host, AT_START).is_none(), "an ended session got a new key");
     }
 }
 
 #[tokio::test]
-async fn idle_and_absolute_life_end_to_the_second() {
+async fn timeouts_are_exact_to_the_second() {
     for table in tables() {
         let opened = open(&table, "alice", AT_START).await;
         let key = opened.id.key();
@@ -103,7 +103,7 @@ async fn idle_and_absolute_life_end_to_the_second() {
             session.touch(at(second));
         }
         assert!(table.find(&key, at(299)).is_some());
-        assert!(table.find(&key, at(300)).is_none(), "activity extended the absolute life");
+        assert!(table.find(&key, at(300)).is_none(), "activity extended the absolute lifetime");
 
         let idle = open(&table, "bob", AT_START).await.id.key();
         assert!(table.find(&idle, at(59)).is_some() && table.find(&idle, at(60)).is_none());
@@ -111,7 +111,7 @@ async fn idle_and_absolute_life_end_to_the_second() {
 }
 
 #[tokio::test]
-async fn the_sweeper_ends_what_is_over_and_keeps_the_rest() {
+async fn the_sweep_ends_expired_sessions_and_keeps_the_others() {
     for table in tables() {
         let idle = open(&table, "idle", AT_START).await;
         let busy = open(&table, "busy", AT_START).await;
@@ -122,13 +122,13 @@ async fn the_sweeper_ends_what_is_over_and_keeps_the_rest() {
         assert!(Arc::ptr_eq(&ended[0].session, &idle.session) && ended[0].cause == EndCause::Idle);
         assert!(table.find(&busy.id.key(), Moment::from_seconds(70)).is_some());
         let ended = table.expired(Moment::from_seconds(120)).await;
-        assert_eq!(ended.len(), 1, "a session that was alive at its first look is looked at again");
+        assert_eq!(ended.len(), 1, "a session that was live at its first check is checked again");
         assert!(table.is_empty());
     }
 }
 
 #[tokio::test]
-async fn one_more_than_allowed_ends_the_least_recently_used() {
+async fn a_sign_in_beyond_the_limit_ends_the_least_recently_used() {
     for table in tables() {
         let first = open(&table, "alice", AT_START).await;
         let second = open(&table, "alice", AT_START).await;
@@ -145,7 +145,7 @@ async fn one_more_than_allowed_ends_the_least_recently_used() {
 }
 
 #[tokio::test]
-async fn a_full_table_says_so_and_has_room_again_after_an_end() {
+async fn a_full_table_refuses_sign_ins_until_a_session_ends() {
     for table in tables() {
         let mut opened = Vec::new();
         for user in ["a", "b", "c", "d", "e"] {
@@ -158,7 +158,7 @@ async fn a_full_table_says_so_and_has_room_again_after_an_end() {
 }
 
 #[tokio::test]
-async fn everywhere_means_every_session_of_that_user_alone() {
+async fn everywhere_means_every_session_of_that_user_only() {
     for table in tables() {
         let first = open(&table, "alice", AT_START).await;
         let _second = open(&table, "alice", AT_START).await;
@@ -170,7 +170,7 @@ async fn everywhere_means_every_session_of_that_user_alone() {
 }
 
 #[tokio::test]
-async fn an_end_reaches_whoever_holds_the_session() {
+async fn an_end_reaches_every_registered_exchange() {
     for table in tables() {
         let session = open(&table, "alice", AT_START).await.session;
         let (running, finished) = (Cut::new(), Cut::new());
@@ -181,17 +181,17 @@ async fn an_end_reaches_whoever_holds_the_session() {
         let ended = table.end(&session, EndCause::Logout).await.unwrap();
         assert_eq!(ended.session.cut(Duration::from_secs(5)), 1);
         assert_eq!(running.signalled(), Some(Duration::from_secs(5)));
-        assert_eq!(finished.signalled(), None, "an exchange that was over is cut");
+        assert_eq!(finished.signalled(), None, "a finished exchange was cut");
         running.set_streaming();
         assert_eq!(running.signalled(), Some(Duration::ZERO), "a stream has no grace");
         drop(hold);
-        assert!(Arc::clone(&session).hold(&Cut::new()).is_none(), "a dead session was held");
+        assert!(Arc::clone(&session).hold(&Cut::new()).is_none(), "registered with an ended session");
         assert_eq!(session.live_connections(), 0);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_waits_for_what_was_announced_before_it() {
+async fn an_end_waits_for_announced_writes() {
     for table in tables() {
         let session = open(&table, "alice", AT_START).await.session;
         let hold = Arc::clone(&session).hold(&Cut::new()).unwrap();
@@ -206,7 +206,7 @@ async fn an_end_waits_for_what_was_announced_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_ends_of_a_batch_wait_once_and_not_for_ever() {
+async fn the_ends_of_a_batch_wait_once_and_for_a_limited_time() {
     for table in tables() {
         let sessions = [open(&table, "alice", AT_START).await.session, open(&table, "alice", AT_START).await.session];
         let holds = sessions.clone().map(|session| session.hold(&Cut::new()).unwrap());
@@ -218,10 +218,10 @@ async fn the_ends_of_a_batch_wait_once_and_not_for_ever() {
     }
 }
 
-/// What its browser holds is owed to the browser that shows its key as soon as the session cannot be found, not only
-/// once the end is done: a sign-in in between would be told nothing, and take the cookies over.
+/// The debts are recorded as soon as the session cannot be found, not only when the end is complete: otherwise a
+/// sign-in in between would not expire the application's cookies, and the next user would have them.
 #[tokio::test]
-async fn a_session_that_is_not_found_has_left_its_debts() {
+async fn the_debts_of_a_session_are_recorded_before_it_leaves_the_table() {
     for table in tables() {
         let debts = Arc::new(Debts::new(Clock::manual().0));
         debts.set_lifetime(Duration::from_secs(60));
@@ -234,7 +234,7 @@ async fn a_session_that_is_not_found_has_left_its_debts() {
         let hold = Arc::clone(&opened.session).hold(&Cut::new()).unwrap();
         let written = hold.begin_write().unwrap();
         let mut end = std::pin::pin!(table.end(&opened.session, EndCause::Revoked));
-        assert!(futures_util::poll!(&mut end).is_pending(), "it waits for what is being written");
+        assert!(futures_util::poll!(&mut end).is_pending(), "it waits for the announced write");
         let key = opened.id.key();
         assert!(table.find(&key, AT_START).is_none());
         assert_eq!(debts.of(&key, "app.test").len(), 1);
@@ -243,9 +243,9 @@ async fn a_session_that_is_not_found_has_left_its_debts() {
     }
 }
 
-/// Sessions end at the second at which their time is up: `find` and the sweeper say the same.
+/// Lookup and sweep agree about the second at which a session expires.
 #[tokio::test]
-async fn the_sweeper_is_as_exact_as_the_look_up() {
+async fn the_sweep_is_as_exact_as_the_lookup() {
     for table in tables() {
         let at = |millis| AT_START + Duration::from_millis(millis);
         let opened = open(&table, "alice", at(7_300)).await;
@@ -256,10 +256,9 @@ async fn the_sweeper_is_as_exact_as_the_look_up() {
     }
 }
 
-/// A logout and an exchange that begins, in every order the machine finds: either the exchange gets no hold, or it
-/// is signalled.
+/// A logout and an exchange that begins, in real threads: either the exchange is not registered, or it is signalled.
 #[test]
-fn no_exchange_slips_between_a_mark_and_a_cut() {
+fn no_exchange_is_missed_between_the_mark_and_the_cut() {
     for _ in 0..2_000 {
         let session = Arc::new(Session::new(sign_in("alice"), SessionId::generate().unwrap().key(), AT_START));
         let cut = Cut::new();

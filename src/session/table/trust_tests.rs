@@ -1,4 +1,4 @@
-//! Sessions that a table may not rely on: events of the store may be missing, or the store does not answer.
+//! Tests of a table that may be out of date: events were missed, or the store does not answer.
 
 use super::stored_tests::{HERE, look_up, replicas, table, table_over};
 use super::tests::{AT_START, open};
@@ -7,7 +7,7 @@ use crate::session::store::End;
 use crate::session::store::faulty::{FaultyStore, Mood};
 
 #[tokio::test]
-async fn what_may_have_been_missed_is_confirmed_before_it_is_served() {
+async fn after_a_gap_sessions_are_confirmed_before_they_are_served() {
     for used in [true, false] {
         let (first, second, store) = replicas();
         let (ends, stays) = (open(&first, "alice", AT_START).await, open(&first, "bob", AT_START).await);
@@ -19,7 +19,7 @@ async fn what_may_have_been_missed_is_confirmed_before_it_is_served() {
         store.becomes(Mood::Down);
         assert_eq!(look_up(&second, &stays.id.key(), AT_START).await.unwrap_err(), Unavailable);
         assert_eq!(second.confirm_some().await.unwrap_err(), Unavailable);
-        assert!(second.len() == 2, "a passing error ends nothing");
+        assert!(second.len() == 2, "a transient error ends no session");
         store.becomes(Mood::Sound);
         let mut ended = Vec::new();
         if used {
@@ -49,7 +49,7 @@ async fn a_session_that_was_opened_or_loaded_after_the_gap_needs_no_confirmation
 }
 
 #[tokio::test]
-async fn without_trust_nothing_is_served() {
+async fn without_trust_no_session_is_served() {
     let (table, store) = table();
     let (trust, at) = (store.trust(), |seconds| Moment::from_seconds(seconds));
     let Opened { id, session, .. } = open(&table, "alice", AT_START).await;
@@ -60,5 +60,5 @@ async fn without_trust_nothing_is_served() {
     }
     assert!(!session.has_ended() && table.len() == 1);
     trust.set_until(at(9));
-    assert!(table.find(&id.key(), at(5)).is_some(), "it is served again when there is trust again");
+    assert!(table.find(&id.key(), at(5)).is_some(), "it is served when the trust returns");
 }
