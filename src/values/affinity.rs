@@ -1,5 +1,5 @@
-//! The hash for sticky sessions: equal on every replica, every machine and in every version, so that a restart or a
-//! second gateway moves no client to another upstream.
+//! The hash for sticky sessions. It is the same on every replica and machine and in every version, so that a restart or
+//! a second gateway moves no client to another upstream.
 
 /// FNV-1a over the parts, each preceded by its length. The choice of an upstream mixes the bits.
 pub(crate) fn of(parts: &[&[u8]]) -> u64 {
@@ -14,7 +14,7 @@ pub(crate) fn of(parts: &[&[u8]]) -> u64 {
 mod tests {
     use super::of;
 
-    /// These numbers must never change: others would move every client to another upstream.
+    /// These numbers must never change, since that would move clients to other upstreams.
     #[test]
     fn the_numbers_are_fixed() {
         assert_eq!(of(&[]), 0xcbf2_9ce4_8422_2325);

@@ -7,32 +7,33 @@ use serde::{Serialize, Serializer};
 /// The outcome for one application. Of several outcomes the greatest is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ApplicationOutcome {
-    /// The application has answered its logout call: its own session is over.
+    /// The application has answered its logout call: its own session has ended.
     EndedByCall,
-    /// Its cookies are gone, so that nobody opens its session any more. It ends there by its own timeout.
+    /// Its cookies were deleted, so its session can no longer be used. It ends there by the application's own timeout.
     CookiesDropped,
-    /// The gateway does not know its cookies (`app_cookies = "pass"`): the browser may keep them, and so its session.
+    /// The gateway does not know its cookies (`app_cookies = "pass"`): the browser may keep them, and with them the
+    /// application's session.
     CookiesRemain,
-    /// The call waits in the queue. Its result is in the log.
+    /// The call is queued. Its result will be in the log.
     Queued,
-    /// Too many calls were waiting.
+    /// The queue of calls is full.
     NotAttempted,
-    /// The call failed. The cookies are gone all the same.
+    /// The call failed. The cookies were deleted nevertheless.
     Failed(CallFailure),
 }
 
 /// Why a logout call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum CallFailure {
-    /// There was no connection to the application.
+    /// The application cannot be reached.
     Unreachable,
     /// It did not answer in time.
     TimedOut,
-    /// Its answer is not valid HTTP, or the connection broke off.
+    /// Its answer is not valid HTTP, or the connection was closed early.
     Broken,
-    /// It answered with this status: neither 2xx nor 3xx.
+    /// It answered with this status, which is neither 2xx nor 3xx.
     Status(u16),
-    /// Its answer had no token where one was expected.
+    /// The page from which a token was to be taken does not contain one.
     NoToken,
 }
 
@@ -44,7 +45,7 @@ const NOT_ATTEMPTED: &str = "not attempted";
 const FAILED: &str = "failed: ";
 
 impl ApplicationOutcome {
-    /// Reads what [`fmt::Display`] writes.
+    /// Parses the output of [`fmt::Display`].
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Some(match text {
             ENDED => Self::EndedByCall,
@@ -56,7 +57,7 @@ impl ApplicationOutcome {
         })
     }
 
-    /// The word for it, without details.
+    /// The stable id, without details.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::EndedByCall => "ended_by_call",
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_outcome_is_read_as_it_is_written() {
+    fn every_outcome_reads_back() {
         use ApplicationOutcome::*;
         let outcomes = [
             (EndedByCall, "ended by call"),

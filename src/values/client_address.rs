@@ -1,4 +1,4 @@
-//! The peer of a client's connection, the client's address, and which proxies in front are trusted.
+//! The peer of a client's connection, the client's address, and the trusted proxies in front.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -11,9 +11,9 @@ use super::affinity;
 /// The peer of a client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// Over TCP.
+    /// A TCP peer.
     Tcp(SocketAddr),
-    /// Over a unix socket: a program on this machine.
+    /// A program on this machine, over a unix socket.
     Unix,
 }
 
@@ -22,12 +22,12 @@ pub enum Peer {
 pub enum ClientAddress {
     /// An address; IPv4-mapped IPv6 addresses are shown as IPv4.
     Ip(IpAddr),
-    /// A program on this machine that gave no address.
+    /// A program on this machine that is not a trusted proxy or did not report an address.
     Unix,
 }
 
 impl ClientAddress {
-    /// Reads what [`fmt::Display`] writes.
+    /// Parses the output of [`fmt::Display`].
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text {
             "unix" => Some(Self::Unix),
@@ -35,8 +35,8 @@ impl ClientAddress {
         }
     }
 
-    /// Appends what [`fmt::Display`] writes. Every request needs it, and the library's way to write an IPv4 address
-    /// takes a thousand instructions.
+    /// Appends the output of [`fmt::Display`]. A separate function, since every request needs it and the standard
+    /// library takes about a thousand instructions for an IPv4 address.
     pub(crate) fn write_to(self, out: &mut impl BufMut) {
         let address = match self {
             Self::Ip(IpAddr::V4(address)) => address,
@@ -56,7 +56,7 @@ impl ClientAddress {
         }
     }
 
-    /// The number by which this client's upstream is chosen.
+    /// The hash by which this client's upstream is chosen.
     pub(crate) fn affinity(self) -> u64 {
         match self {
             Self::Ip(IpAddr::V4(address)) => affinity::of(&[&address.octets()]),
@@ -78,14 +78,14 @@ impl fmt::Display for ClientAddress {
 /// The proxies in front whose `X-Forwarded-For` and `-Proto` are trusted. None by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    /// Networks.
+    /// The networks of trusted proxies.
     pub networks: Vec<IpNet>,
-    /// Clients of the gateway's unix sockets.
+    /// Whether clients of the gateway's unix sockets are trusted proxies.
     pub unix: bool,
 }
 
 impl TrustedProxies {
-    /// Whether this peer is trusted.
+    /// Whether a hop with this address is a trusted proxy.
     pub(crate) fn trusts(&self, address: ClientAddress) -> bool {
         match address {
             ClientAddress::Ip(address) => self.networks.iter().any(|network| network.contains(&address)),
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_written_as_everywhere() {
+    fn addresses_are_written_as_by_the_standard_library() {
         for address in ["0.0.0.0", "1.20.99.100", "127.0.0.1", "109.110.200.255", "2001:db8::1", "::1"] {
             let address: IpAddr = address.parse().unwrap();
             let mut written = Vec::new();

@@ -1,4 +1,4 @@
-//! A path of the configuration, and the comparison of request paths with it.
+//! A path in the configuration, and its comparison with request paths.
 
 use std::fmt;
 
@@ -7,16 +7,16 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::normal_form::LONGEST_FORM;
 use super::readings::RequestPath;
 
-/// What is escaped besides all that is not ASCII.
+/// The ASCII characters that are escaped in suggestions; non-ASCII ones always are.
 const BEYOND_ASCII: &AsciiSet = &CONTROLS.add(b' ');
 
-/// A path of one reading. A slash at its end makes no difference.
+/// An unambiguous path. A trailing slash makes no difference.
 #[derive(Clone, Debug)]
 pub struct ConfiguredPath {
     text: Box<str>,
-    /// Its escapes decoded.
+    /// The literal form: with escapes decoded.
     literal: Box<[u8]>,
-    /// Its loose form: as the most tolerant programs read it.
+    /// The loose form: as the most tolerant programs read it.
     loose: Box<[u8]>,
 }
 
@@ -30,7 +30,10 @@ impl PartialEq for ConfiguredPath {
 impl Eq for ConfiguredPath {}
 
 impl ConfiguredPath {
-    /// Reads a path from the configuration. The error says what to write.
+    /// Parses a path of the configuration.
+    ///
+    /// # Errors
+    /// A message for the operator: what is wrong, and what to write.
     pub fn parse(text: &str) -> Result<Self, String> {
         if !text.starts_with('/') {
             return Err(format!("a path starts with a slash: write \"/{text}\""));
@@ -58,7 +61,7 @@ impl ConfiguredPath {
         Ok(Self { text, literal: bare(path.literal()), loose: bare(path.loose()) })
     }
 
-    /// The path as it was written, without a slash at its end; nothing for the root.
+    /// The path as configured, without a trailing slash; empty for the root.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
@@ -68,30 +71,30 @@ impl ConfiguredPath {
         self.text.is_empty()
     }
 
-    /// How specific it is: the longer of two that cover a path.
+    /// The length in bytes: of several paths that cover a request path, the longest is the most specific.
     pub(crate) fn length(&self) -> usize {
         self.loose.len()
     }
 
-    /// Whether it is already in its loose form: lower case and normalised as the most tolerant programs do.
+    /// Whether the path equals its loose form, which is in lower case and normalised as by the most tolerant programs.
     pub(crate) fn is_loose(&self) -> bool {
         self.literal == self.loose && !self.literal.iter().any(u8::is_ascii_uppercase)
     }
 
-    /// Whether both have the same loose form.
+    /// Whether both paths have the same loose form.
     pub(crate) fn is_same_when_folded(&self, other: &Self) -> bool {
         self.loose.eq_ignore_ascii_case(&other.loose)
     }
 
-    /// Whether a path in its literal or strict form is this one or lies below.
+    /// Whether a path in its literal or strict form is this one or is below it.
     pub fn covers(&self, path: &[u8]) -> bool {
         path.strip_prefix(&*self.literal).is_some_and(begins_segment)
     }
 
-    /// Whether a path in its loose form is this one or lies below it.
+    /// Whether a path in its loose form is this one or is below it.
     pub fn covers_loosely(&self, loose: &[u8]) -> bool {
         let (head, rest) = loose.split_at_checked(self.loose.len()).unwrap_or_default();
-        // Nothing is covered by nothing.
+        // The length is compared again, since `unwrap_or_default` makes both parts empty if the path is too short.
         head.len() == self.loose.len() && begins_segment(rest) && head.eq_ignore_ascii_case(&self.loose)
     }
 
@@ -105,7 +108,7 @@ impl ConfiguredPath {
         loose.strip_suffix(b"/").unwrap_or(loose).eq_ignore_ascii_case(&self.loose)
     }
 
-    /// Whether this path is the other, in its loose form, or lies below it.
+    /// Whether this path is `loose`, another path in its loose form, or is below it.
     pub(crate) fn is_within(&self, loose: &[u8]) -> bool {
         let (head, rest) = self.loose.split_at_checked(loose.len()).unwrap_or_default();
         head.len() == loose.len() && begins_segment(rest) && head.eq_ignore_ascii_case(loose)
@@ -117,7 +120,7 @@ fn begins_segment(rest: &[u8]) -> bool {
 }
 
 fn several(text: &str) -> String {
-    // What all programs read alike: each segment up to its first special character.
+    // The suggestion has each segment up to its first special character, which all programs read alike.
     let plain = |segment: &str| segment.split(['%', ';', '\\']).next().unwrap_or_default().to_owned();
     let segments = text.split('/').map(plain).filter(|segment| !matches!(segment.as_str(), "" | "." | ".."));
     let path: String = segments.map(|segment| format!("/{segment}")).collect();

@@ -1,30 +1,30 @@
-//! What a session remembers of the credentials that opened it, so that it ends when they are replaced.
+//! The fingerprint of the credentials with which a session was opened, so that it ends when they change.
 
 use super::identity::UserKey;
 use super::mac::{Mac, MacKeys, Purpose};
 
-/// A keyed hash of a user and of the stored password hash. It reveals neither the stored hash nor allows guessing
-/// passwords against it.
+/// A keyed hash (HMAC) of a user and the stored password hash. Without the key it neither reveals the stored hash nor
+/// allows guessing passwords.
 #[derive(Clone, Copy, Debug)]
 pub struct CredentialStamp(Mac);
 
 impl CredentialStamp {
-    /// The stamp of a user for whom `stored` is stored, in parts.
+    /// The stamp of a user with this stored password hash, given in parts.
     pub(crate) fn new(user: &UserKey, stored: &[&[u8]], keys: &MacKeys) -> Self {
         Self(keys.sign(Purpose::Credential, &parts(user, stored)))
     }
 
-    /// Reads what [`CredentialStamp::encode`] wrote.
+    /// Parses the output of [`CredentialStamp::encode`].
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Mac::parse(text.as_bytes()).map(Self)
     }
 
-    /// As text, for a store.
+    /// The stamp as text, for a store.
     pub(crate) fn encode(&self) -> String {
         self.0.encode()
     }
 
-    /// Whether the stored hash is the same as when this stamp was made.
+    /// Whether the stored password hash is the same as when this stamp was made.
     pub(crate) fn is_of(&self, user: &UserKey, stored: &[&[u8]], keys: &MacKeys) -> bool {
         keys.verify(Purpose::Credential, &parts(user, stored), &self.0)
     }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_holds_for_its_user_and_hash_alone() {
+    fn a_stamp_is_valid_only_for_its_user_and_hash() {
         let user = |source: &str, subject: &str| UserKey { source: source.into(), subject: subject.into() };
         let (keys, alice) = (MacKeys::generate().unwrap(), user("file", "alice"));
         let stamp = CredentialStamp::new(&alice, &[b"argon2id", b"salt", b"hash"], &keys);

@@ -1,21 +1,22 @@
-//! The name of a device as users know it: "Firefox on Linux".
+//! The name of a device for users: "Firefox on Linux".
 
 use std::fmt;
 
-/// A browser and an operating system, as far as `User-Agent` says. For users to recognise a session, never for access
-/// rules.
+/// A browser and an operating system, from `User-Agent`. They let users recognise their sessions, and are never used in
+/// access rules.
 ///
-/// Their places in the tables below: two bytes in every session.
+/// Stored as indices into the tables below, which take two bytes in every session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
     program: u8,
     system: u8,
 }
 
-/// The place of what no table knows.
+/// The index for names that are not in a table.
 const UNKNOWN: u8 = u8::MAX;
 
-/// What `User-Agent` contains and what that is, the more telling first: every browser also claims to be others.
+/// A token in `User-Agent` and the name of the program. The more specific tokens come first, since every browser also
+/// has the tokens of others.
 const PROGRAMS: [(&str, &str); 10] = [
     ("curl/", "curl"),
     ("Wget/", "Wget"),
@@ -40,7 +41,7 @@ const SYSTEMS: [(&str, &str); 7] = [
 ];
 
 impl Device {
-    /// Reads a `User-Agent`.
+    /// Parses a `User-Agent` header.
     pub fn from_user_agent(agent: &str) -> Self {
         let place = |table: &[(&str, &str)]| {
             let at = table.iter().position(|(mark, _)| agent.contains(mark));
@@ -49,7 +50,7 @@ impl Device {
         Self { program: place(&PROGRAMS), system: place(&SYSTEMS) }
     }
 
-    /// Reads what [`fmt::Display`] wrote, in this or another version: what this one does not know is a program.
+    /// Parses the output of [`fmt::Display`] of this or another version. Unknown names are read as "a program".
     pub(crate) fn from_words(words: &str) -> Self {
         let (program, system) = words.split_once(" on ").unwrap_or((words, ""));
         let place = |table: &[(&str, &str)], word: &str| {
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_recognise_their_devices() {
+    fn devices_are_named_and_read_back() {
         let cases = [
             ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
             (

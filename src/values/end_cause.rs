@@ -1,38 +1,39 @@
-//! Why a session ended.
+//! The causes for which sessions end.
 
-/// The causes of an end. All of them run through the one pipeline in `logout/`.
+/// Why a session ended. All ends run through the same pipeline in `logout`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndCause {
     /// The user signed out.
     Logout,
     /// The session was idle for the idle timeout.
     Idle,
-    /// The session reached its longest life, however much it was used.
+    /// The session reached its maximum lifetime.
     Absolute,
-    /// The user signed in once more than `max_per_user`, and this was the least recently used.
+    /// The user signed in with `max_per_user` sessions, and this one was the least recently used.
     OneTooMany,
-    /// The user ended it from another session: one of them, all others, or by signing out everywhere.
+    /// The user ended it from another session: this one, all others, or by signing out everywhere.
     Everywhere,
     /// A user signed in again in this browser.
     SignedInAgain,
     /// An operator ended it.
     Revoked,
-    /// One request had the cookies of two live sessions: one of them was planted, and it is unknown which.
+    /// One request had the cookies of two live sessions: one of them was planted, and it is not known which (session
+    /// fixation).
     CookieConflict,
     /// Another gateway that shares the store ended it.
     Elsewhere,
-    /// The user is no longer in the users' file.
+    /// The user was removed from the users file.
     UserRemoved,
     /// The user is disabled.
     UserDisabled,
-    /// The user changed the password, in another session or in the users' file.
+    /// The password was changed, in another session or in the users file.
     PasswordChanged,
-    /// The key that it was opened under is no longer in the key file.
+    /// The key with which the session's stamp was made is no longer in the key file.
     KeyRemoved,
 }
 
 impl EndCause {
-    /// All of them.
+    /// All causes.
     pub(crate) const ALL: [Self; 13] = [
         Self::Logout,
         Self::Idle,
@@ -49,7 +50,7 @@ impl EndCause {
         Self::KeyRemoved,
     ];
 
-    /// The word for log and audit.
+    /// The stable id in log and audit.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::Logout => "logout",

@@ -1,25 +1,25 @@
-//! Percent escapes of a path (RFC 3986 2.1): their one spelling, and what they stand for.
+//! Percent-encoding in paths (RFC 3986 2.1): normalisation and decoding.
 
 use std::borrow::Cow;
 
 use super::ambiguous::Ambiguous;
 use super::fixed_buffer::{FixedBuffer, at_percent};
 
-/// A path whose escapes have one spelling.
+/// A path with normalised escapes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Spelled<'a> {
-    /// Escapes of unreserved characters are decoded, the others written in upper case.
+    /// The path with escapes of unreserved characters decoded, and the others in upper case.
     pub(crate) text: Cow<'a, str>,
-    /// The first escape of a character that takes a path apart, if there is one: `/ ; % ? # \`.
+    /// The first escape of a delimiter (`/ ; % ? # \`), if there is one.
     pub(crate) opaque: Option<u8>,
     /// The path with all escapes decoded once. A decoded slash is [`SLASH`].
     pub(crate) decoded: Vec<u8>,
 }
 
-/// Brings a path to its one spelling, and decodes it.
+/// Normalises the escapes of a path (RFC 3986 6.2.2), and decodes it.
 ///
 /// # Errors
-/// A percent sign that begins no escape, and escapes of control characters.
+/// A percent sign that does not begin an escape, and escapes of control characters.
 pub(crate) fn spell(raw: &str) -> Result<Spelled<'_>, Ambiguous> {
     let mut decoded = FixedBuffer::of(raw.len());
     let (mut rest, mut opaque, mut seen) = (raw.as_bytes(), None, 0);
@@ -59,7 +59,7 @@ pub(crate) fn spell(raw: &str) -> Result<Spelled<'_>, Ambiguous> {
     Ok(Spelled { text, opaque, decoded })
 }
 
-/// Writes escapes in their one spelling; `shorter` if some of them are decoded.
+/// Writes the normalised escapes; `shorter` says whether some of them are decoded.
 fn respelled(raw: &str, shorter: bool) -> Vec<u8> {
     let mut text = in_upper_case(raw.as_bytes());
     if !shorter {
@@ -83,7 +83,7 @@ fn respelled(raw: &str, shorter: bool) -> Vec<u8> {
 /// Writes the digits of escapes in upper case. Every percent sign begins an escape.
 fn in_upper_case(raw: &[u8]) -> Vec<u8> {
     let mut text = raw.to_vec();
-    // No digit is a percent sign, so every byte can be judged by the two before it, many at once.
+    // A digit is never a percent sign, so each byte depends only on the two before it, and the loop can be vectorised.
     let before = raw.iter().zip(raw.get(1..).unwrap_or_default());
     let behind = text.get_mut(2..).unwrap_or_default();
     for (byte, (second_before, before)) in behind.iter_mut().zip(before) {
@@ -96,24 +96,24 @@ fn in_upper_case(raw: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Stands for a byte that is to be removed: no path has it.
+/// Marks a byte to be removed. It does not occur in paths.
 const GONE: u8 = 0;
 
 fn owned(text: Vec<u8>) -> Result<String, Ambiguous> {
     String::from_utf8(text).map_err(|_| Ambiguous::because("a letter beyond ASCII that is not escaped"))
 }
 
-/// Decodes a text that was decoded once until no escape is left. Escapes do not overlap, so the order of decoding makes
-/// no difference. A decoded slash becomes [`SLASH`].
+/// Decodes a text that was decoded once, repeatedly until no escape is left. Escapes do not overlap, so the order of
+/// decoding makes no difference. A decoded slash becomes [`SLASH`].
 ///
 /// # Errors
-/// Control characters, however deep they are hidden.
+/// Control characters, however often they are encoded.
 pub(crate) fn decode_wholly(once: &[u8]) -> Result<Vec<u8>, Ambiguous> {
     let mut decoded = FixedBuffer::of(once.len());
     let mut rest = once;
     while let [first, behind @ ..] = rest {
         if let [.., b'%'] | [.., b'%', _] = decoded.written() {
-            // What was decoded, or a sign that began nothing, may begin an escape with what follows.
+            // A decoded percent sign, or one that did not begin an escape, may form an escape with the next bytes.
             decoded.push(*first);
             rest = behind;
             while let [.., b'%', high, low] = decoded.written()
@@ -144,8 +144,8 @@ fn push_decoded(byte: u8, decoded: &mut FixedBuffer) -> Result<(), Ambiguous> {
     Ok(())
 }
 
-/// What a path stands for to most programs, as far as `most` bytes of it: all escapes decoded once but those that take
-/// a path apart.
+/// The path as most programs read it: all escapes decoded once, except those of delimiters. At most `most` bytes and
+/// one more are returned.
 pub(crate) fn decode_once(text: &str, most: usize) -> Vec<u8> {
     let mut decoded = FixedBuffer::of(text.len());
     let mut rest = text.as_bytes();
@@ -167,11 +167,10 @@ pub(crate) fn decode_once(text: &str, most: usize) -> Vec<u8> {
     decoded
 }
 
-/// Stands for a slash that was escaped, where the difference matters. It can be nothing else: control characters are
-/// refused.
+/// Represents an escaped slash in decoded paths. It is unambiguous, since control characters are refused.
 pub(crate) const SLASH: u8 = 1;
 
-/// The byte of two hexadecimal digits, and what is behind them.
+/// The byte of two hexadecimal digits, and the text after them.
 fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
     let [high, low, behind @ ..] = text else { return None };
     Some((pair(*high, *low)?, behind))
@@ -213,11 +212,11 @@ fn kind(byte: u8) -> u8 {
 
 /// Unreserved: equivalent to its escape (RFC 3986 2.3).
 const UNRESERVED: u8 = 0x10;
-/// Delimits parts of a path, or begins an escape: whether a program decodes it changes the path that it sees.
+/// A delimiter, or the beginning of an escape: the path changes if a program decodes it.
 const PARTING: u8 = 0x20;
 /// A control character: refused.
 const CONTROL: u8 = 0xa0;
-/// Flags and kinds that need more than decoding.
+/// The flags and kinds that need special treatment.
 const RARE: u8 = NO_DIGIT | PARTING | CONTROL;
 
 #[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a byte is below 256")]
@@ -247,7 +246,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn escapes_have_one_spelling() {
+    fn escapes_are_normalised() {
         let cases = [
             ("a", Some(("a", None))),
             ("%61%2E%7e", Some(("a.~", None))),
@@ -279,11 +278,11 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(decode_once(text, 99), want.as_bytes(), "{text}");
         }
-        assert!(decode_once(&"%40a".repeat(1000), 9).len() == 10, "what is long is cut");
+        assert!(decode_once(&"%40a".repeat(1000), 9).len() == 10, "a long path is cut");
     }
 
     #[test]
-    fn others_decode_until_nothing_is_left() {
+    fn some_programs_decode_repeatedly() {
         let cases = [
             ("/a", "/a"),
             ("%2F", "\u{1}"),
@@ -306,7 +305,7 @@ mod tests {
     }
 
     proptest! {
-        /// In one go the same as again and again.
+        /// The result in one pass is the same as by repeated decoding.
         #[test]
         fn the_order_makes_no_difference(text in "(%|2|5|25|4|[0-9A-F]|x){0,24}") {
             let mut again = text.clone().into_bytes();

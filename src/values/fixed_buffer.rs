@@ -1,6 +1,6 @@
 //! A byte buffer of fixed capacity.
 
-/// Bytes that are judged at once.
+/// The number of bytes that are processed at once.
 const RUN: usize = 8;
 
 /// The highest bit of each byte.
@@ -8,25 +8,25 @@ const HIGHEST: u64 = 0x8080_8080_8080_8080;
 /// The highest bit of the first byte.
 const FIRST: u64 = 0x80;
 
-/// Sets the highest bit of the first percent sign among eight bytes, the first of which is in the lowest bits. The bits
-/// of the bytes behind it may be anything.
+/// Sets the highest bit of the first percent sign among eight bytes in little-endian order. The bits of later bytes are
+/// undefined.
 #[inline]
 pub(crate) const fn at_percent(bytes: u64) -> u64 {
-    // A byte that is zero borrows from its highest bit.
+    // In the subtraction, a zero byte sets its highest bit.
     let zero = bytes ^ 0x2525_2525_2525_2525;
     zero.wrapping_sub(0x0101_0101_0101_0101) & !zero & HIGHEST
 }
 
-/// The same, of the first percent sign or byte beyond ASCII.
+/// Like [`at_percent`], for the first percent sign or non-ASCII byte.
 #[inline]
 pub(crate) const fn at_percent_or_wide(bytes: u64) -> u64 {
     at_percent(bytes) | bytes & HIGHEST
 }
 
-/// Eight bytes with ASCII letters in lower case. Bytes beyond ASCII, and those behind them, come out as anything.
+/// Eight bytes with ASCII letters in lower case. Non-ASCII bytes, and those after them, are undefined.
 #[inline]
 pub(crate) const fn lower_case(bytes: u64) -> u64 {
-    // A sum has the highest bit where the letter is at least `A`, and beyond `Z`.
+    // The sums have the highest bit for bytes from `A` on, and for bytes after `Z`.
     let from_a = bytes.wrapping_add(0x3f3f_3f3f_3f3f_3f3f);
     let beyond_z = bytes.wrapping_add(0x2525_2525_2525_2525);
     bytes | (from_a & !beyond_z & HIGHEST) >> 2
@@ -55,7 +55,7 @@ impl FixedBuffer {
         }
     }
 
-    /// Appends bytes. A long piece that does not fit is dropped as a whole. Fast for short pieces.
+    /// Appends bytes. A piece of eight bytes or more that does not fit is dropped completely. Fast for short pieces.
     #[inline]
     pub(crate) fn extend(&mut self, piece: &[u8]) {
         if piece.len() < 8 {
@@ -68,8 +68,8 @@ impl FixedBuffer {
         }
     }
 
-    /// Appends the bytes at the beginning of `text` up to the first that `stops` marks, as `mapped` changes them, and
-    /// returns how many there are. Both take eight bytes at once.
+    /// Appends the bytes of `text` before the first that `stops` marks, changed by `mapped`, and returns their number.
+    /// Both functions process eight bytes at once.
     #[inline]
     pub(crate) fn extend_until(
         &mut self,
@@ -82,7 +82,7 @@ impl FixedBuffer {
             && let Some(room) = self.bytes.get_mut(self.length..self.length + RUN)
         {
             let bytes = u64::from_le_bytes(*run);
-            // All eight are written, and those behind the first stop are overwritten later.
+            // All eight bytes are written; those after the first stop are overwritten later.
             room.copy_from_slice(&mapped(bytes).to_le_bytes());
             let count = stops(bytes).trailing_zeros() as usize / RUN;
             self.length += count;
@@ -107,13 +107,13 @@ impl FixedBuffer {
         self.length = self.length.saturating_sub(count);
     }
 
-    /// Returns the bytes that were appended.
+    /// The bytes that were appended.
     #[inline]
     pub(crate) fn written(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
-    /// Converts the buffer into a vector of these bytes.
+    /// Converts the buffer into a vector.
     pub(crate) fn into_vec(mut self) -> Vec<u8> {
         self.bytes.truncate(self.length);
         self.bytes
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn every_ascii_letter_has_a_lower_case() {
+    fn ascii_letters_are_converted_to_lower_case() {
         for byte in 0..0x80_u8 {
             for at in 0..8 {
                 let mut bytes = *b"aZ@[`{\x7f\0";

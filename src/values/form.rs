@@ -1,5 +1,5 @@
-//! A form or a query: `application/x-www-form-urlencoded` (WHATWG URL 5), or the same fields as one JSON object. Both
-//! are read strictly.
+//! A strict parser of forms and queries: `application/x-www-form-urlencoded` (WHATWG URL 5), or the same fields as a
+//! JSON object.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,10 +8,11 @@ use percent_encoding::percent_decode;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Fields of a form at most; the gateway's own forms have fewer.
+/// The maximum number of fields; the gateway's own forms have fewer.
 const MAX_FIELDS: usize = 64;
 
-/// Named fields in order. It may hold a password, so it is blanked when it is dropped and never printed.
+/// Named fields in order. A form may contain a password, so it is overwritten when it is dropped, and `Debug` does not
+/// show the fields.
 #[derive(Default, Zeroize, ZeroizeOnDrop)]
 pub struct Form(Vec<(String, String)>);
 
@@ -20,13 +21,13 @@ pub struct Form(Vec<(String, String)>);
 pub enum FormValue<'a> {
     /// The field is absent.
     Absent,
-    /// One value.
+    /// The field has one value.
     One(&'a str),
-    /// More than one: two parsers might pick different ones, so none is used.
+    /// The field has several values. None is used, since parsers differ about which one applies.
     Several,
 }
 
-/// Not a form: a value that is no UTF-8, or too many fields.
+/// The form is not valid UTF-8 or JSON, or has too many fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -40,7 +41,7 @@ pub(crate) enum FormType {
 }
 
 impl FormType {
-    /// The encoding that a `Content-Type` names; `None` for unsupported ones.
+    /// The encoding for a `Content-Type`; `None` if it is not supported.
     pub(crate) fn of(content_type: &str) -> Option<Self> {
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
@@ -52,7 +53,10 @@ impl FormType {
 }
 
 impl Form {
-    /// Reads a body or a query.
+    /// Parses a URL-encoded body or a query.
+    ///
+    /// # Errors
+    /// [`Malformed`]
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut form = Self::default();
         for pair in bytes.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
@@ -66,7 +70,10 @@ impl Form {
         Ok(form)
     }
 
-    /// Reads a body of this type.
+    /// Parses a body of this type.
+    ///
+    /// # Errors
+    /// [`Malformed`]
     pub(crate) fn read(kind: FormType, bytes: &[u8]) -> Result<Self, Malformed> {
         match kind {
             FormType::UrlEncoded => Self::parse(bytes),
@@ -74,7 +81,7 @@ impl Form {
         }
     }
 
-    /// Whether one of the values of this field is this one.
+    /// Whether the field has this value, possibly among others.
     pub(crate) fn says(&self, name: &str, value: &str) -> bool {
         self.0.iter().any(|(other, said)| other == name && said == value)
     }
@@ -96,7 +103,7 @@ impl fmt::Debug for Form {
     }
 }
 
-/// An object whose values are strings; `null` counts as absent. A repeated name is kept twice, so that it is refused
+/// Reads an object whose values are strings; `null` counts as absent. A repeated name is kept, so that it is refused
 /// like a repeated form field.
 impl<'de> Deserialize<'de> for Form {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -139,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_read_once_or_not_at_all() {
+    fn repeated_fields_have_no_value() {
         let form = Form::parse(b"username=j%C3%BCrgen&password=a+b%2B%26&next=/a&rd=/b&&empty").unwrap();
         assert_eq!(form.field(&["username"]), FormValue::One("jürgen"));
         assert_eq!(form.field(&["password"]), FormValue::One("a b+&"));
@@ -201,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_form_is_refused() {
+    fn malformed_forms_are_refused() {
         assert!(Form::parse(b"a=%ff").is_err());
         assert!(Form::parse("a=1&".repeat(MAX_FIELDS).as_bytes()).is_ok());
         assert!(Form::parse("a=1&".repeat(MAX_FIELDS + 1).as_bytes()).is_err());

@@ -1,8 +1,8 @@
-//! The hand-over of a session from the login host to another own host: the secrets that the browser carries.
+//! The secrets for the hand-over of a session from the login host to another host of the gateway.
 //!
-//! Two secrets, sent in different ways. The hop is a cookie of the host that asked, so it stays in the browser that
-//! asked; the login host learns its hash. The code is in the address to which the login host redirects. Only both
-//! together open anything.
+//! There are two secrets on different channels. The hop is a cookie of the requesting host, which binds the hand-over
+//! to the browser; the login host receives its hash. The code is in the URL to which the login host redirects. A
+//! session is handed over only for both together.
 
 use std::fmt;
 
@@ -11,29 +11,32 @@ use zeroize::Zeroizing;
 
 use super::secret::{CookieSecret, NoRandomness, digest_of, is_cookie_value};
 
-/// The secret in the cookie of the host that asked. Its `Debug` is blank.
+/// The secret in the cookie of the requesting host. `Debug` does not show it.
 #[derive(Clone)]
 pub(crate) struct Hop(Zeroizing<String>);
 
-/// The SHA-256 of a hop, sent to the login host. It opens nothing.
+/// The SHA-256 of a hop, which is sent to the login host. It is not secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HopHash([u8; 32]);
 
-/// The secret in the address that leads back. It counts once. Its `Debug` is blank.
+/// The secret in the URL of the redirect. It can be redeemed once. `Debug` does not show it.
 #[derive(Clone)]
 pub(crate) struct EnterCode(CookieSecret);
 
-/// The SHA-256 of a code: its key in the gateway's table.
+/// The SHA-256 of a code, by which it is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct EnterKey([u8; 32]);
 
 impl Hop {
-    /// A new one, from the operating system's generator.
+    /// A new hop from the operating system's random source.
+    ///
+    /// # Errors
+    /// The random source fails.
     pub(crate) fn generate() -> Result<Self, NoRandomness> {
         CookieSecret::generate().map(|secret| Self(secret.cookie_value().into()))
     }
 
-    /// Reads a cookie value; `None` for anything but the one spelling that [`Hop::generate`] gives.
+    /// Parses a cookie value; `None` unless it has exactly the form that [`Hop::generate`] makes.
     pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(value).ok().filter(|_| is_cookie_value(value))?;
         Some(Self(text.to_owned().into()))
@@ -51,7 +54,7 @@ impl Hop {
 }
 
 impl HopHash {
-    /// Reads what [`HopHash::encode`] wrote.
+    /// Parses the output of [`HopHash::encode`].
     pub(crate) fn parse(text: &str) -> Option<Self> {
         BASE64URL_NOPAD.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
     }
@@ -61,36 +64,39 @@ impl HopHash {
         &self.0
     }
 
-    /// The hash that a store has kept.
+    /// The hash from the bytes in a store.
     pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The hash as it stands in an address.
+    /// The hash in base64url, for URLs.
     pub(crate) fn encode(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
     }
 }
 
 impl EnterCode {
-    /// A new one, from the operating system's generator.
+    /// A new code from the operating system's random source.
+    ///
+    /// # Errors
+    /// The random source fails.
     pub(crate) fn generate() -> Result<Self, NoRandomness> {
         CookieSecret::generate().map(Self)
     }
 
-    /// The code as it stands in the address.
+    /// The code in base64url, for URLs.
     pub(crate) fn encode(&self) -> String {
         self.0.cookie_value()
     }
 
-    /// Its key in the gateway's table.
+    /// The key of the code.
     pub(crate) fn key(&self) -> EnterKey {
         EnterKey(self.0.digest())
     }
 }
 
 impl EnterKey {
-    /// The key of a code from an address; `None` if it is not a valid code.
+    /// The key of a code from a URL; `None` if it is malformed.
     pub(crate) fn of_code(text: &str) -> Option<Self> {
         is_cookie_value(text.as_bytes()).then(|| Self(digest_of(text.as_bytes())))
     }
@@ -118,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reads_back_and_nothing_else_does() {
+    fn secrets_and_hashes_read_back_and_malformed_ones_are_refused() {
         let (hop, code) = (Hop::generate().unwrap(), EnterCode::generate().unwrap());
         assert_eq!(Hop::parse(hop.cookie_value().as_bytes()).map(|hop| hop.hash()), Some(hop.hash()));
         assert_eq!(HopHash::parse(&hop.hash().encode()), Some(hop.hash()));

@@ -1,4 +1,4 @@
-//! What became of a browser's data for a further own host on which a session was open when that ended.
+//! The result of clearing a browser's data on a further host of an ended session.
 
 use serde::Serialize;
 
@@ -6,30 +6,31 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum HostOutcome {
-    /// The answer leads the browser there. What comes of it is not known yet.
+    /// The answer redirects the browser to the host. The result is not known yet.
     Next,
-    /// The browser was told to clear it.
+    /// The browser was told to clear its data (`Clear-Site-Data`).
     Cleared,
-    /// The browser was there, and keeps it: it did not show the cookie of this session, or somebody is signed in there.
+    /// The data was kept: the browser did not send the cookie of this session, or a user is signed in on the host.
     Kept,
-    /// The browser was not led there: programs are not, one way has so many stops, or the host is not served any more.
+    /// The browser was not redirected to the host: the client is a program, the chain of redirects has its maximum
+    /// length, or the host is no longer served.
     NotVisited,
 }
 
-/// What happened to the data for one host.
+/// The result for one host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct HostReceipt {
     /// The host.
     pub(crate) host: Box<str>,
-    /// What became of it.
+    /// The outcome.
     pub(crate) result: HostOutcome,
 }
 
 impl HostOutcome {
-    /// All of them.
+    /// All outcomes.
     pub(crate) const ALL: [Self; 4] = [Self::Next, Self::Cleared, Self::Kept, Self::NotVisited];
 
-    /// The word for it.
+    /// The stable id.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::Next => "next",
@@ -39,19 +40,19 @@ impl HostOutcome {
         }
     }
 
-    /// Whether data stays that should have gone.
+    /// Whether data may remain that should have been cleared.
     pub(crate) const fn is_failure(self) -> bool {
         matches!(self, Self::Kept | Self::NotVisited)
     }
 }
 
 impl HostReceipt {
-    /// The outcome, and the host behind a bar.
+    /// The outcome and the host, separated by a bar.
     pub(super) fn text(&self) -> String {
         format!("{}|{}", self.result.id(), self.host)
     }
 
-    /// Reads what [`Self::text`] wrote.
+    /// Parses the output of [`Self::text`].
     pub(super) fn read(text: &str) -> Option<Self> {
         let (result, host) = text.split_once('|')?;
         let result = HostOutcome::ALL.into_iter().find(|outcome| outcome.id() == result)?;

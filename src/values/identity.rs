@@ -1,4 +1,5 @@
-//! The identity of a user: the key in tables ([`UserKey`]) and what people and applications see ([`Identity`]).
+//! The identity of a user: the key in tables ([`UserKey`]), and the data for display and for applications
+//! ([`Identity`]).
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -11,21 +12,21 @@ use thiserror::Error;
 /// The key of a user in indexes, limits and revocations. Two sources may both have an `alice`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserKey {
-    /// The method that vouches for the user: `file`, later a directory or a provider's issuer.
+    /// The source of the user, such as `file`.
     pub source: Arc<str>,
     /// The user within that source, in the source's spelling.
     pub subject: Arc<str>,
 }
 
-/// The longest user name, e-mail address, display name or group, in bytes.
+/// The maximum length of a user name, e-mail address, display name or group, in bytes.
 pub(crate) const MAX_VALUE: usize = 256;
-/// The longest list of groups, in bytes as the application receives it.
+/// The maximum length of the list of groups as it is sent to the application, in bytes.
 pub(crate) const MAX_GROUPS: usize = 8 * 1024;
 
-/// What is shown of a user and sent to the application, in the source's spelling.
+/// The data of a user that is displayed and sent to applications, as the source spells it.
 ///
-/// As header values, bytes beyond ASCII and `%` are percent-encoded, so that one value has one reading; in the
-/// comma-separated list of groups a comma within a group's name is encoded too.
+/// In header values, non-ASCII bytes and `%` are percent-encoded, so that values are unambiguous; in the
+/// comma-separated list of groups a comma in the name of a group is encoded as well.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     user: Text,
@@ -36,11 +37,11 @@ pub struct Identity {
     rendered: Rendered,
 }
 
-/// The rendered header lines of an identity, cached: most requests of a user need the same ones.
+/// A cache of the identity headers: most requests of a user need the same ones.
 #[derive(Clone, Default)]
 struct Rendered(OnceLock<(u64, Box<[u8]>)>);
 
-/// Always equal: a cache is not part of the identity.
+/// Always equal, since the cache is not part of the identity.
 impl PartialEq for Rendered {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -58,13 +59,13 @@ struct Text {
 /// Why a value cannot be part of an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum IdentityProblem {
-    /// A user without a name.
+    /// The value is empty.
     #[error("it is empty")]
     Empty,
-    /// A control character: line breaks would be further header lines.
+    /// The value contains a control character: a line break would begin another header.
     #[error("it has a control character in it")]
     ControlCharacter,
-    /// Longer than [`MAX_VALUE`] bytes, or all groups together than [`MAX_GROUPS`].
+    /// The value is longer than [`MAX_VALUE`], or the list of groups is longer than [`MAX_GROUPS`].
     #[error("it is longer than {MAX_VALUE} bytes")]
     TooLong,
 }
@@ -73,7 +74,10 @@ const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 const ENCODED_GROUP: &AsciiSet = &ENCODED.add(b',');
 
 impl Identity {
-    /// An identity of checked values.
+    /// Checks the values and makes an identity of them. An empty e-mail address or display name counts as absent.
+    ///
+    /// # Errors
+    /// [`IdentityProblem`]
     pub fn new(
         user: &str,
         email: Option<&str>,
@@ -96,27 +100,27 @@ impl Identity {
         &self.user.shown
     }
 
-    /// The e-mail address, if the source knows one.
+    /// The e-mail address, if the source has one.
     pub(crate) fn email(&self) -> Option<&str> {
         self.email.as_ref().map(|text| &*text.shown)
     }
 
-    /// The display name, if the source knows one.
+    /// The display name, if the source has one.
     pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_ref().map(|text| &*text.shown)
     }
 
-    /// The groups, in the source's order and spelling.
+    /// The groups, in the order and spelling of the source.
     pub(crate) fn groups(&self) -> &[Box<str>] {
         &self.groups
     }
 
-    /// Whether the user is in a group of this exact name.
+    /// Whether the user is in the group with exactly this name.
     pub(crate) fn is_in(&self, group: &str) -> bool {
         self.groups.iter().any(|own| &**own == group)
     }
 
-    /// A field as a header value; `None` where the user has none, so that no empty header is sent.
+    /// A field as a header value; `None` if the user does not have it, so that no empty header is sent.
     pub(crate) fn header(&self, field: IdentityField) -> Option<&HeaderValue> {
         match field {
             IdentityField::User => Some(&self.user.header),
@@ -126,8 +130,8 @@ impl Identity {
         }
     }
 
-    /// Writes the lines that `render` makes of it. They are kept, and written again for the same `form`, which is a
-    /// number for everything that they depend on besides the identity.
+    /// Writes the headers that `render` makes, from the cache if possible. `form` identifies everything besides the
+    /// identity on which they depend.
     pub(crate) fn put_rendered(&self, form: u64, to: &mut BytesMut, render: impl Fn(&Self, &mut BytesMut)) {
         let (kept, lines) = self.rendered.0.get_or_init(|| {
             let mut lines = BytesMut::new();
@@ -138,7 +142,7 @@ impl Identity {
     }
 }
 
-/// A part of an identity that a header can carry.
+/// A field of an identity that can be sent in a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum IdentityField {
     /// The user's name.
@@ -152,7 +156,7 @@ pub(crate) enum IdentityField {
 }
 
 impl IdentityField {
-    /// Reads a field's name, as written between braces in `identity.custom`.
+    /// Parses the name of a field, as between braces in `identity.custom`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text {
             "user" => Some(Self::User),
@@ -219,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn header_values_have_one_reading() {
+    fn header_values_are_unambiguous() {
         let cases = [("alice", "alice"), ("jürgen", "j%C3%BCrgen"), ("50%", "50%25"), ("a b", "a b"), ("a,b", "a,b")];
         for (user, want) in cases {
             assert_eq!(of(user, &[]).unwrap().header(IdentityField::User).unwrap(), want);
@@ -230,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_user_does_not_have_is_absent() {
+    fn missing_fields_have_no_header() {
         let identity = Identity::new("alice", Some(" "), None, &[]).unwrap();
         assert!(
             [IdentityField::Email, IdentityField::Name, IdentityField::Groups]
@@ -240,20 +244,20 @@ mod tests {
     }
 
     #[test]
-    fn every_part_is_told() {
+    fn every_field_can_be_sent() {
         let identity = Identity::new("alice", Some("a@b.test"), Some("Alice L."), &["staff".to_owned()]).unwrap();
         assert_eq!((identity.email(), identity.name()), (Some("a@b.test"), Some("Alice L.")));
         assert_eq!((identity.user(), identity.groups()), ("alice", ["staff".into()].as_slice()));
         let fields = ["user", "email", "name", "groups"].map(|name| IdentityField::parse(name).unwrap());
-        let told = fields.map(|field| identity.header(field).unwrap().to_str().unwrap());
-        assert_eq!(told, ["alice", "a@b.test", "Alice L.", "staff"]);
+        let sent = fields.map(|field| identity.header(field).unwrap().to_str().unwrap());
+        assert_eq!(sent, ["alice", "a@b.test", "Alice L.", "staff"]);
         assert_eq!(IdentityField::parse("User"), None);
-        // No address in a log.
+        // `Debug` must not show the e-mail address.
         assert_eq!(format!("{identity:?}"), r#"Identity { user: "alice", groups: ["staff"] }"#);
     }
 
     #[test]
-    fn values_and_groups_have_a_longest() {
+    fn values_and_groups_are_limited() {
         let longest = "a".repeat(MAX_VALUE);
         assert_eq!(of(&longest, &[]).unwrap().user(), longest);
         assert_eq!(of(&format!("{longest}a"), &[]), Err(IdentityProblem::TooLong));

@@ -1,26 +1,26 @@
-//! Why an answer or a WebSocket ended early.
+//! The reasons for which an answer or a WebSocket ends early.
 
-/// Its id in the access line. Adding one is fine; renaming one breaks operators' alerts.
+/// Why an exchange ended early. The ids are stable, since operators' alerts depend on them; new ones may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
-    /// The session ended: a logout, an expiry, an operator.
+    /// The session ended, for any cause.
     SessionEnded,
-    /// The configuration changed, and the new one refuses it.
+    /// The configuration changed, and the new one refuses the request.
     Refused,
     /// The gateway stops or restarts.
     Stopping,
     /// The client closed its connection.
     ClientGone,
-    /// The client sent its body, or took its answer, too slowly.
+    /// The client sent its body, or read the answer, too slowly.
     ClientTooSlow,
-    /// The upstream's answer broke off, or the upstream closed a WebSocket without a Close frame.
+    /// The upstream closed its connection in the middle of an answer, or a WebSocket without a Close frame.
     UpstreamBroke,
-    /// The upstream paused for too long in the middle of its answer.
+    /// The upstream paused for too long in the middle of an answer.
     UpstreamTooSlow,
 }
 
 impl Interruption {
-    /// The id.
+    /// The stable id in access lines.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::SessionEnded => "session_ended",

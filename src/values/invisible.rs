@@ -1,7 +1,8 @@
-//! Invisible characters: they show nothing, but change how a terminal or a viewer shows the text around them.
+//! Invisible characters, which change how a terminal or a viewer displays the text around them.
 
-/// Characters beyond ASCII of the kinds "format" (Cf: directions, joiners, tags) and "separator" (Zl, Zp) of Unicode
-/// 16, first and last of each range. Ranges that are mostly of that kind are taken whole.
+/// The non-ASCII characters of the Unicode 16 categories Cf (format: directions, joiners, tags), Zl and Zp
+/// (separators), as the first and last of each range. Ranges that consist mostly of such characters are included
+/// completely.
 const FORMAT: [(char, char); 20] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{600}', '\u{605}'),
@@ -25,13 +26,13 @@ const FORMAT: [(char, char); 20] = [
     ('\u{e0020}', '\u{e007f}'),
 ];
 
-/// Whether a character is a control character, or one that changes the direction, the joining or the lines of others.
+/// Whether a character is a control character, or changes the direction, joining or lines of other characters.
 pub fn is_invisible(sign: char) -> bool {
     let of_format = || FORMAT.iter().any(|(first, last)| (first..=last).contains(&&sign));
     sign.is_control() || (!sign.is_ascii() && of_format())
 }
 
-/// A replacement of the same length in bytes, so that byte positions in reports stay valid.
+/// A replacement of the same length in bytes, so that byte offsets in messages stay valid.
 fn in_place_of(sign: char) -> &'static str {
     match sign.len_utf8() {
         1 => "?",
@@ -41,13 +42,13 @@ fn in_place_of(sign: char) -> &'static str {
     }
 }
 
-/// A message of the same length in bytes, with invisible characters replaced. Line breaks stay.
+/// The message with invisible characters except line breaks replaced. Its length in bytes does not change.
 pub(crate) fn visible(text: &str) -> String {
     without(text, |sign| sign != '\n' && is_invisible(sign))
 }
 
-/// The text of a file, of the same length in bytes, without invisible characters beyond ASCII. Tabs and line ends keep
-/// their meaning; what shows excerpts handles the rest of ASCII.
+/// The text of a file with non-ASCII invisible characters replaced. Its length in bytes does not change. ASCII control
+/// characters stay: tabs and line ends are meaningful, and the code that shows excerpts handles the others.
 pub(crate) fn excerpt(text: &str) -> String {
     without(text, |sign| !sign.is_ascii() && is_invisible(sign))
 }
@@ -65,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_keeps_its_places() {
+    fn invisible_characters_are_replaced_and_the_length_is_kept() {
         let text = "a\u{1b}[1m\n\u{9b}\u{202e}b\u{e0041}ä";
         assert_eq!(visible(text), "a?[1m\n·\u{fffd}b··ä");
         assert_eq!(excerpt(text), "a\u{1b}[1m\n·\u{fffd}b··ä");
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_text_is_told_from_text() {
+    fn invisible_characters_are_recognised() {
         let invisible = "\0\n\t\r\u{1b}\u{7f}\u{85}\u{9b}\u{ad}\u{61c}\u{180e}\u{200b}\u{200d}\u{200e}\u{200f}\u{2028}\
                          \u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\
                          \u{feff}\u{fffb}\u{e0041}";

@@ -1,9 +1,9 @@
-//! How a browser in which a user has signed in before is recognised. It grants no access: its holder still needs the
-//! password, and only has a separate counter of attempts.
+//! The cookie by which a browser in which a user has signed in before is recognised. It grants no access: the password
+//! is still required, and the browser only has a separate counter of attempts.
 //!
-//! The cookie is self-contained, so there is no table of known browsers that sign-ins could fill: it holds a random id,
-//! and for each of the last users who signed in the day and a MAC over the user's name, the id and the day. It does not
-//! reveal who that was.
+//! The cookie is self-contained, so there is no table of known browsers that sign-ins could fill. It contains a random
+//! id, and for each of the last users who signed in the day and a MAC over the user's name, the id and the day. It does
+//! not reveal the names.
 
 use std::fmt;
 
@@ -13,35 +13,36 @@ use super::mac::{Mac, MacKeys, Purpose};
 use super::secret::NoRandomness;
 use super::time::WallTime;
 
-/// How long a browser is known after a sign-in.
+/// The number of days for which a browser is known after a sign-in.
 pub(crate) const KNOWN_DAYS: u32 = 180;
-/// Users that one browser is known for: the last ones.
+/// The maximum number of users in a cookie: the most recent ones.
 const MAX_USERS: usize = 4;
+/// The length of an id in bytes.
 const ID_LENGTH: usize = 16;
-/// A longer value belongs to another program and is ignored.
+/// The maximum length of a cookie value in bytes. Longer values are ignored.
 const MAX_LENGTH: usize = 512;
 
-/// The random bits that name one browser. Its `Debug` is blank.
+/// The random id of a browser. `Debug` does not show it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct BrowserId([u8; ID_LENGTH]);
 
-/// The content of a browser's cookie: well formed, but not verified. [`KnownBrowser::vouches_for`] verifies it.
+/// The content of a browser's cookie: well-formed, but not verified. [`KnownBrowser::vouches_for`] verifies it.
 #[derive(Clone)]
 pub(crate) struct KnownBrowser {
     id: BrowserId,
-    /// The last sign-in first.
+    /// The most recent sign-in first.
     sign_ins: Vec<KnownUser>,
 }
 
 #[derive(Clone, Copy)]
 struct KnownUser {
-    /// In days since 1970.
+    /// The day of the sign-in, in days since 1970.
     day: u32,
     mac: Mac,
 }
 
 impl KnownBrowser {
-    /// Reads a cookie value.
+    /// Parses a cookie value.
     pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(value).ok().filter(|text| text.len() <= MAX_LENGTH)?;
         let mut parts = text.split('.');
@@ -60,18 +61,21 @@ impl KnownBrowser {
         self.sign_ins.iter().fold(id, |value, KnownUser { day, mac }| format!("{value}.{day}.{}", mac.encode()))
     }
 
-    /// Which browser it is.
+    /// The id of the browser.
     pub(crate) fn id(&self) -> BrowserId {
         self.id
     }
 
-    /// Whether this user signed in with this browser within the last [`KNOWN_DAYS`]. `name` is folded: all spellings
-    /// of one account are the same.
+    /// Whether this user signed in with this browser within the last [`KNOWN_DAYS`]. `name` must be normalised, so that
+    /// all spellings of an account are the same.
     pub(crate) fn vouches_for(&self, name: &str, keys: &MacKeys, now: WallTime) -> bool {
         self.sign_ins.iter().any(|sign_in| is_recent(sign_in.day, now) && self.is_of(sign_in, name, keys))
     }
 
-    /// What the browser gets after this user signed in: the id that it had, and this user first.
+    /// The cookie after a sign-in of this user: with the previous id, and this user first.
+    ///
+    /// # Errors
+    /// The random source for a new id fails.
     pub(crate) fn after_sign_in(
         before: Option<&Self>,
         name: &str,
@@ -102,7 +106,7 @@ impl BrowserId {
     /// A new id.
     ///
     /// # Errors
-    /// The system gives no random bytes.
+    /// The operating system's random source fails.
     pub(crate) fn generate() -> Result<Self, NoRandomness> {
         let mut bytes = [0; ID_LENGTH];
         getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
@@ -126,7 +130,7 @@ fn day_of(now: WallTime) -> u32 {
     u32::try_from(now.0 / 86_400).unwrap_or(u32::MAX)
 }
 
-/// A clock that was set back may have written tomorrow's day, and nothing later.
+/// Whether a day is within the last [`KNOWN_DAYS`]. Tomorrow is allowed, for a clock that was set back.
 fn is_recent(day: u32, now: WallTime) -> bool {
     let today = day_of(now);
     today.saturating_sub(day) < KNOWN_DAYS && day <= today.saturating_add(1)
@@ -149,18 +153,18 @@ mod tests {
     }
 
     #[test]
-    fn it_vouches_for_who_signed_in_and_nobody_else() {
+    fn it_vouches_only_for_users_who_signed_in() {
         let keys = keys();
         let known = sign_in(None, "alice", &keys, NOW);
         assert!(known.vouches_for("alice", &keys, NOW) && !known.vouches_for("bob", &keys, NOW));
-        assert!(!known.vouches_for("alice", &MacKeys::generate().unwrap(), NOW), "another gateway's");
+        assert!(!known.vouches_for("alice", &MacKeys::generate().unwrap(), NOW), "the keys of another gateway");
         let again = sign_in(Some(&known), "bob", &keys, NOW);
         assert!(again.vouches_for("alice", &keys, NOW) && again.vouches_for("bob", &keys, NOW));
         assert!(again.id() == known.id() && sign_in(None, "alice", &keys, NOW).id() != known.id());
     }
 
     #[test]
-    fn it_knows_the_last_four() {
+    fn it_vouches_for_the_last_four_users() {
         let keys = keys();
         let names = ["a", "b", "c", "d", "c", "e"];
         let known = names
@@ -175,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_forgotten_after_half_a_year() {
+    fn it_expires_after_180_days() {
         let keys = keys();
         let known = sign_in(None, "alice", &keys, NOW);
         let at =
@@ -185,11 +189,11 @@ mod tests {
         let again = sign_in(Some(&known), "alice", &keys, later);
         assert!(again.vouches_for("alice", &keys, WallTime(NOW.0 + 279 * DAY)), "each sign-in renews it");
         let other = sign_in(Some(&known), "bob", &keys, WallTime(NOW.0 + 200 * DAY));
-        assert_eq!(other.sign_ins.len(), 1, "what is past is not carried on");
+        assert_eq!(other.sign_ins.len(), 1, "expired sign-ins are removed");
     }
 
     #[test]
-    fn nothing_in_it_can_be_changed() {
+    fn a_changed_cookie_is_not_accepted() {
         let keys = keys();
         let value = sign_in(None, "alice", &keys, NOW).cookie_value();
         let other = sign_in(None, "alice", &keys, NOW).cookie_value();
@@ -213,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_well_formed_is_read() {
+    fn malformed_cookies_are_not_read() {
         let keys = keys();
         let value = sign_in(None, "alice", &keys, NOW).cookie_value();
         let five = format!("{value}{}", value.split_once('.').map(|(_, rest)| format!(".{rest}")).unwrap().repeat(4));
@@ -232,7 +236,10 @@ mod tests {
         ]
         .map(|value| KnownBrowser::parse(value.as_bytes()).is_some());
         assert_eq!(odd, [false; 11]);
-        assert!(KnownBrowser::parse(value.split('.').next().unwrap().as_bytes()).is_some(), "an id alone says nothing");
+        assert!(
+            KnownBrowser::parse(value.split('.').next().unwrap().as_bytes()).is_some(),
+            "an id without users is well-formed"
+        );
         let known = KnownBrowser::parse(value.as_bytes()).unwrap();
         assert_eq!(format!("{known:?} {:?}", known.id()), "KnownBrowser(…) BrowserId(…)");
     }

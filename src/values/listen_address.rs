@@ -1,4 +1,4 @@
-//! Where the gateway listens: a TCP socket address or the path of a unix socket.
+//! The addresses on which the gateway listens: TCP socket addresses and paths of unix sockets.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,20 +10,20 @@ use thiserror::Error;
 /// An address to listen on, in the notation of the configuration: `127.0.0.1:8080`, `[::]:80`,
 /// `unix:/run/exeunt/http.sock`.
 ///
-/// Port 0 asks the system for a free port. A relative unix path is kept as it is written; who reads the
-/// configuration joins it to the folder of its file.
+/// Port 0 lets the system choose a free port. A relative unix path is kept as it is; the configuration resolves it
+/// against the folder of its file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ListenAddress {
-    /// An IP address and a port. `[::]` takes IPv4 as well, unless an IPv4 address listens at the same port.
+    /// An IP address and a port. `[::]` also accepts IPv4, unless another entry has an IPv4 address with the same port.
     Tcp(SocketAddr),
     /// The path of a unix stream socket.
     Unix(PathBuf),
 }
 
-/// Longest path of a unix socket, in bytes: what Linux takes, less the final zero.
+/// The maximum length of the path of a unix socket on Linux in bytes, without the terminating NUL.
 const UNIX_PATH_MAX: usize = 107;
 
-/// Why a text is not a valid listen address. Its message says what to write.
+/// Why a text is not a valid listen address. The message says what to write.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ListenAddressError {
     /// `:8080` or `8080`: the address is missing.
@@ -41,7 +41,7 @@ pub enum ListenAddressError {
         /// The address with the brackets that IPv6 needs.
         address: String,
     },
-    /// `localhost:8080`: names are not looked up.
+    /// `localhost:8080`: names are not resolved.
     #[error("names are not looked up here: write \"127.0.0.1:{port}\" for this machine only, or another IP address")]
     Name {
         /// The port that was written.
@@ -50,16 +50,16 @@ pub enum ListenAddressError {
     /// `unix:` without a path.
     #[error("the path is missing: write \"unix:/run/exeunt/http.sock\"")]
     NoPath,
-    /// A path that the system cannot bind.
+    /// The path is too long for a unix socket.
     #[error(
         "the path has {length} bytes, a unix socket takes {UNIX_PATH_MAX}: write \"unix:/run/exeunt/http.sock\", or \
          another short path"
     )]
     LongPath {
-        /// Its length in bytes.
+        /// The length of the path in bytes.
         length: usize,
     },
-    /// Anything else.
+    /// Any other mistake.
     #[error("write \"127.0.0.1:8080\", \"[::]:8080\" or \"unix:/run/exeunt/http.sock\"")]
     Unreadable,
 }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_written_form() {
+    fn every_form_reads_back() {
         for text in ["127.0.0.1:8080", "[::]:80", "[::1]:0", "unix:/run/exeunt/http.sock", "unix:a.sock"] {
             let address: ListenAddress = text.parse().unwrap();
             assert_eq!(address.to_string(), text);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_path() {
+    fn paths_are_limited_in_length() {
         let path = |length: usize| format!("unix:/{}", "a".repeat(length - 1)).parse::<ListenAddress>();
         assert!(path(107).is_ok());
         assert_eq!(path(108), Err(ListenAddressError::LongPath { length: 108 }));

@@ -1,7 +1,7 @@
-//! Message authentication codes: how the gateway recognises what it wrote itself when a browser brings it back.
+//! Message authentication codes, by which the gateway verifies values that it gave to a browser or a store.
 //!
-//! HMAC-SHA-256 (RFC 2104), cut to 128 bits. Every purpose has its own domain, and the parts of a message are joined
-//! with their lengths: a code that was made for one purpose or one list of parts never verifies for another.
+//! HMAC-SHA-256 (RFC 2104), truncated to 128 bits. Every purpose has its own domain, and each part of a message is
+//! preceded by its length, so a code for one purpose or list of parts is never valid for another.
 
 use std::fmt;
 
@@ -13,11 +13,11 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::secret::NoRandomness;
 
-/// Bytes of a code: half of what SHA-256 gives.
+/// The length of a code in bytes: half of the output of SHA-256.
 pub(crate) const MAC_LENGTH: usize = 16;
-/// Bytes of a key.
+/// The length of a key in bytes.
 const KEY_LENGTH: usize = 32;
-/// Keys that one file may hold: a few rotations.
+/// The maximum number of keys in a file.
 const MAX_KEYS: usize = 16;
 
 /// The purpose of a code: what it proves.
@@ -25,25 +25,25 @@ const MAX_KEYS: usize = 16;
 pub(crate) enum Purpose {
     /// A user has signed in with this browser before.
     KnownBrowser,
-    /// The gateway itself wrote down where to go after the sign-in.
+    /// The gateway itself chose the target after the sign-in.
     ReturnTarget,
-    /// The receipt of a logout, shown on the next page.
+    /// The gateway wrote the receipt of a logout that the next page shows.
     Receipt,
-    /// A name and a password that were checked a short while ago. Never leaves the process.
+    /// A name and a password were verified recently. Never leaves the process.
     BasicCredentials,
-    /// What is stored of a user's password has not changed since the sign-in.
+    /// The stored password hash of a user has not changed since the sign-in.
     Credential,
-    /// This browser's data of a host may be cleared.
+    /// This browser's data on a host may be cleared.
     ClearedHost,
-    /// The way over the hosts whose data is cleared.
+    /// The gateway chose the chain of redirects over the hosts whose data is cleared.
     ClearingWay,
-    /// This browser has signed out and is led over other hosts.
+    /// This browser has signed out and is being redirected over other hosts.
     LeftBrowser,
-    /// The cookies of applications in a store: the key that they are sealed with is made with it.
+    /// Derives the key with which the cookies of applications are sealed in a store.
     SealedJar,
-    /// Gateways that share a store have the same keys.
+    /// The gateways that share a store have the same keys.
     SharedStore,
-    /// Tells keys apart without showing them.
+    /// Identifies a key without revealing it.
     Fingerprint,
 }
 
@@ -65,12 +65,12 @@ impl Purpose {
     }
 }
 
-/// A code. It can only be compared by [`MacKeys::verify`], in constant time.
+/// A code. It can only be compared by [`MacKeys::verify`], which takes constant time.
 #[derive(Clone, Copy)]
 pub(crate) struct Mac([u8; MAC_LENGTH]);
 
 impl Mac {
-    /// Reads what [`Mac::encode`] wrote, and no other spelling.
+    /// Parses the output of [`Mac::encode`]; other spellings of the same bytes are refused.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAC_LENGTH];
         if BASE64URL_NOPAD.decode_len(text.len()).ok()? != MAC_LENGTH {
@@ -80,7 +80,7 @@ impl Mac {
         Some(Self(bytes))
     }
 
-    /// 22 characters of base64url.
+    /// The code as 22 characters of base64url.
     pub(crate) fn encode(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
     }
@@ -92,54 +92,60 @@ impl fmt::Debug for Mac {
     }
 }
 
-/// The keys: the first one signs, all of them verify. Gateways with the same keys accept each other's codes.
+/// The keys: the first one signs, all of them verify. Gateways with the same keys accept each other's codes. Keys are
+/// rotated by adding a new first one.
 pub struct MacKeys {
     first: hmac::Key,
     further: Vec<hmac::Key>,
 }
 
-/// How one list of keys differs from another.
+/// The difference between two lists of keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyChanges {
-    /// Keys that are accepted now, and were not before.
+    /// The number of keys that are newly accepted.
     pub added: usize,
-    /// Keys that are no longer accepted.
+    /// The number of keys that are no longer accepted.
     pub removed: usize,
-    /// Another key signs.
+    /// Whether another key signs.
     pub signs: bool,
 }
 
-/// Why a text does not hold keys. It repeats nothing of the text.
+/// Why a text is not a valid list of keys. It contains nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadKeys {
     /// It contains no key.
     Empty,
     /// This line, counted from 1, is not a key.
     Line(usize),
-    /// There are too many.
+    /// It contains more than [`MAX_KEYS`] keys.
     TooMany,
 }
 
 impl MacKeys {
-    /// One new key, from the operating system's generator.
+    /// A new key from the operating system's random source.
+    ///
+    /// # Errors
+    /// The random source fails.
     pub fn generate() -> Result<Self, NoRandomness> {
         let mut bytes = Zeroizing::new([0; KEY_LENGTH]);
         getrandom::fill(&mut *bytes).map_err(|_| NoRandomness)?;
         Ok(Self { first: key(&*bytes), further: Vec::new() })
     }
 
-    /// The text form of a new key, for the key file.
+    /// A new key as text, for the key file.
+    ///
+    /// # Errors
+    /// The random source fails.
     pub(crate) fn generate_text() -> Result<Zeroizing<String>, NoRandomness> {
         let mut bytes = Zeroizing::new([0; KEY_LENGTH]);
         getrandom::fill(&mut *bytes).map_err(|_| NoRandomness)?;
         Ok(Zeroizing::new(HEXLOWER.encode(&*bytes)))
     }
 
-    /// Reads keys, one to a line, each as 64 hexadecimal digits. Empty lines and those that begin with `#` do not
-    /// count.
+    /// Parses keys of 64 hexadecimal digits, one on each line. Empty lines and lines that begin with `#` are ignored.
     ///
     /// # Errors
-    /// The first line that is something else.
+    /// [`BadKeys`]
     pub(crate) fn parse(text: &str) -> Result<Self, BadKeys> {
         let lines = text.lines().zip(1..).map(|(line, number)| (line.trim(), number));
         let mut keys = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#')).map(read_line);
@@ -148,12 +154,12 @@ impl MacKeys {
         if further.len() < MAX_KEYS { Ok(Self { first, further }) } else { Err(BadKeys::TooMany) }
     }
 
-    /// The code of these parts.
+    /// The code for these parts, made with the first key.
     pub(crate) fn sign(&self, purpose: Purpose, parts: &[&[u8]]) -> Mac {
         code(&self.first, purpose, parts)
     }
 
-    /// Whether one of the keys made this code of these parts.
+    /// Whether the code was made for these parts with one of the keys.
     pub(crate) fn verify(&self, purpose: Purpose, parts: &[&[u8]], mac: &Mac) -> bool {
         let made_by = |key| bool::from(code(key, purpose, parts).0.ct_eq(&mac.0));
         made_by(&self.first) || self.further.iter().any(made_by)
@@ -161,7 +167,7 @@ impl MacKeys {
 }
 
 impl MacKeys {
-    /// What differs in `after`; `None` if both are the same keys, in whatever order the further ones are.
+    /// The difference from these keys to `after`; `None` if both have the same keys with the same first one.
     pub(crate) fn changes(&self, after: &Self) -> Option<KeyChanges> {
         let (old, new) = (self.fingerprints(), after.fingerprints());
         let missing =
@@ -171,18 +177,18 @@ impl MacKeys {
         (changes != KeyChanges::default()).then_some(changes)
     }
 
-    /// One for each key, the first one first. A fingerprint says nothing about its key.
+    /// The fingerprints of the keys in their order. A fingerprint does not reveal its key.
     pub(crate) fn fingerprints(&self) -> Vec<Mac> {
         std::iter::once(&self.first).chain(&self.further).map(|key| code(key, Purpose::Fingerprint, &[])).collect()
     }
 
-    /// The same for people: 8 hexadecimal digits each.
+    /// The fingerprints for display: 8 hexadecimal digits each.
     pub(crate) fn short_fingerprints(&self) -> Vec<String> {
         let fingerprints = self.fingerprints();
         fingerprints.iter().filter_map(|key| key.0.first_chunk::<4>()).map(|bytes| HEXLOWER.encode(bytes)).collect()
     }
 
-    /// For each key, the first one first, another key of this purpose and these parts.
+    /// Derives a key for this purpose and these parts from each key, in their order.
     pub(super) fn derived(&self, purpose: Purpose, parts: &[&[u8]]) -> impl Iterator<Item = hmac::Tag> {
         std::iter::once(&self.first).chain(&self.further).map(move |key| tag(key, purpose, parts))
     }
@@ -222,7 +228,7 @@ fn code(key: &hmac::Key, purpose: Purpose, parts: &[&[u8]]) -> Mac {
 fn tag(key: &hmac::Key, purpose: Purpose, parts: &[&[u8]]) -> hmac::Tag {
     let mut context = hmac::Context::with_key(key);
     for part in [purpose.domain()].iter().chain(parts) {
-        // The length before each part: `["ab", "c"]` and `["a", "bc"]` are different messages.
+        // Each part is preceded by its length, so that `["ab", "c"]` and `["a", "bc"]` are different messages.
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
@@ -247,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_holds_for_its_purpose_parts_and_keys_alone() {
+    fn a_code_is_valid_only_for_its_purpose_parts_and_keys() {
         let keys = MacKeys::parse(KEY).unwrap();
         let mac = keys.sign(Purpose::Receipt, &[b"ab", b"c"]);
         assert!(keys.verify(Purpose::Receipt, &[b"ab", b"c"], &mac));
@@ -260,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bit_of_a_code_counts() {
+    fn every_bit_of_a_code_is_compared() {
         let keys = MacKeys::generate().unwrap();
         let mac = keys.sign(Purpose::KnownBrowser, &[b"alice"]);
         for bit in 0..MAC_LENGTH * 8 {
@@ -271,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_rotation_old_codes_hold_and_new_ones_are_of_the_new_key() {
+    fn after_a_rotation_old_codes_are_valid_and_new_ones_use_the_new_key() {
         let [before, after] = [KEY.to_owned(), format!("{}\n# the one before\n\n{KEY}\n", other())]
             .map(|text| MacKeys::parse(&text).unwrap());
         let old = before.sign(Purpose::Receipt, &[b"a"]);
@@ -281,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_of_keys_are_counted_and_a_further_key_may_move() {
+    fn changes_of_keys_are_counted_and_the_order_of_further_keys_is_ignored() {
         let keys = |digits: &str| {
             let lines: Vec<_> = digits.chars().map(|digit| String::from(digit).repeat(64)).collect();
             MacKeys::parse(&lines.join("\n")).unwrap()
@@ -302,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_keys_are_read() {
+    fn malformed_keys_are_refused() {
         let short = &KEY[2..];
         let cases = [
             (String::new(), BadKeys::Empty),
@@ -324,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_have_one_spelling_and_nothing_prints_keys() {
+    fn codes_have_one_spelling_and_debug_shows_no_keys() {
         let keys = MacKeys::parse(KEY).unwrap();
         let mac = keys.sign(Purpose::Receipt, &[]);
         let text = mac.encode();

@@ -1,4 +1,4 @@
-//! The domain's value types, each parsed once. No I/O, and nothing here knows the engine.
+//! The value types of the domain, each parsed once. Without I/O, and independent of the engine.
 
 pub(crate) mod affinity;
 pub(crate) mod ambiguous;

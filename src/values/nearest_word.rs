@@ -1,6 +1,6 @@
-//! "Did you mean": the known word that a misspelt one is most similar to.
+//! The suggestion for a misspelt word ("did you mean").
 
-/// The most similar word of a list, if one is similar enough.
+/// The most similar word of a list, if its similarity (Jaro-Winkler) is above 0.8.
 pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let word = word.to_ascii_lowercase().replace('-', "_");
     let likeness = |other: &str| strsim::jaro_winkler(&word, &other.replace('-', "_"));

@@ -1,4 +1,4 @@
-//! Normal forms of a path: how programs see it that merge slashes and shorten names.
+//! Normal forms of a path: the path as it is read by programs that merge slashes and shorten names.
 
 use std::borrow::Cow;
 
@@ -9,28 +9,34 @@ use super::escapes::SLASH;
 use super::segments::{self, DOUBLED, ends_name, is_separator};
 use super::wide_letters::{narrow_letters, narrow_signs};
 
-/// Only this many bytes of a form are compared: configured paths are shorter.
+/// The number of bytes of a form that are compared: configured paths are not longer.
 pub const LONGEST_FORM: usize = 255;
 
-/// Names of dots and blanks alone in one path, which some programs leave out.
+/// The maximum number of names in a path that consist only of dots and blanks, which some programs leave out.
 pub(super) const MOST_LEFT_OUT: usize = 16;
 
-/// A path as names with single slashes between them; empty for the root.
+/// A path as names with single slashes before them; empty for the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NormalForm {
-    /// The names, each with a slash in front. Names that begin beyond [`LONGEST_FORM`] bytes are left out.
+    /// The names, each after a slash. Names that begin beyond [`LONGEST_FORM`] bytes are left out.
     pub(crate) text: Vec<u8>,
-    /// What follows depends on where a program ends a parameter.
+    /// Whether the rest of the path depends on where a program ends a parameter.
     pub(crate) forks: bool,
 }
 
 impl NormalForm {
-    /// Returns the form of a decoded path that standards-conforming programs see.
+    /// The form of a decoded path for standards-conforming programs.
+    ///
+    /// # Errors
+    /// The path could be read in more ways than are compared.
     pub(crate) fn strict(decoded: &[u8]) -> Result<Self, Ambiguous> {
         Self::of(decoded, |name| name.into())
     }
 
-    /// Returns the form that the most tolerant programs see, and checks its segments.
+    /// The form for the most tolerant programs. Also checks the segments.
+    ///
+    /// # Errors
+    /// The path could be read in more ways than are compared.
     pub(crate) fn loose(decoded: &[u8]) -> Result<Self, Ambiguous> {
         if decoded.is_ascii() {
             return Self::of(decoded, |name| trim(name).into());
@@ -40,8 +46,8 @@ impl NormalForm {
             segments::count(signs)?;
             segments::check(signs)?;
         }
-        // Letters are normalised only as far as they are compared. A name is trimmed before a long one is cut, and once
-        // more after normalisation, which may reveal a suffix.
+        // Letters are normalised only up to the compared length. A name is trimmed before it is cut, and again after
+        // normalisation, which may reveal a suffix.
         Self::of(signs.as_deref().unwrap_or(decoded), |name| match narrow_letters(trim(name), LONGEST_FORM) {
             Cow::Borrowed(name) => name.into(),
             Cow::Owned(mut name) => {
@@ -51,7 +57,7 @@ impl NormalForm {
         })
     }
 
-    /// Collects the names of a path, each without its parameters and shortened by `shorten`.
+    /// Collects the names of a path, without parameters and shortened by `shorten`.
     fn of(decoded: &[u8], shorten: fn(&[u8]) -> Cow<'_, [u8]>) -> Result<Self, Ambiguous> {
         let mut form = Self { text: Vec::with_capacity(decoded.len().min(LONGEST_FORM)), forks: false };
         let (mut rest, mut left_out) = (decoded, 0);
@@ -65,7 +71,7 @@ impl NormalForm {
             let end = name_end(rest);
             let (name, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
             match &*shorten(name) {
-                // Without its first name the path would begin with two slashes.
+                // Without the first name the path would begin with two slashes.
                 [] if !name.is_empty() && form.text.is_empty() => return Err(DOUBLED),
                 [] if left_out == MOST_LEFT_OUT => return Err(LEFT_OUT),
                 [] => left_out += 1,
@@ -94,12 +100,12 @@ impl NormalForm {
     }
 }
 
-/// Where the name at the beginning ends.
+/// The length of the name at the beginning.
 fn name_end(text: &[u8]) -> usize {
     const SHORT: usize = 16;
     let is_in = |text: &[u8]| text.iter().position(|&byte| ends_name(byte));
     let (short, long) = text.split_at_checked(SHORT).unwrap_or((text, &[]));
-    // Most names are short. In the others bytes are compared many at once.
+    // Most names are short. For longer ones vectorised searches are faster.
     let in_long = || {
         let first = memchr3(b'/', SLASH, b'\\', long).unwrap_or(long.len());
         SHORT + memchr3(b';', b'?', b'#', long.get(..first).unwrap_or(long)).unwrap_or(first)
@@ -109,7 +115,7 @@ fn name_end(text: &[u8]) -> usize {
 
 const LEFT_OUT: Ambiguous = Ambiguous::because("so many names of dots and blanks");
 
-/// Removes what Windows ignores at the end of a name: dots, blanks, and the name of the file's main stream.
+/// Removes what Windows ignores at the end of a name: dots, blanks, and the name of the default data stream.
 fn trim(name: &[u8]) -> &[u8] {
     let mut name = name;
     loop {
@@ -125,7 +131,7 @@ fn trim(name: &[u8]) -> &[u8] {
     }
 }
 
-/// `name::$DATA`, and `name:$I30:$INDEX_ALLOCATION` for a folder.
+/// The name without the default stream: `name::$DATA`, or `name:$I30:$INDEX_ALLOCATION` for a folder.
 fn without_stream(name: &[u8]) -> Option<&[u8]> {
     name.last().filter(|last| is_of_kind(**last))?;
     let colon = memrchr(b':', name)?;
@@ -141,7 +147,7 @@ fn without_stream(name: &[u8]) -> Option<&[u8]> {
     before.strip_suffix(b":")
 }
 
-/// Whether a byte may stand in the name of a stream's kind.
+/// Whether a byte can occur in the type of a stream.
 const fn is_of_kind(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_'
 }

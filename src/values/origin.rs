@@ -1,9 +1,9 @@
-//! Hosts and origins: how the browser, the configuration and the `Host` header name the same place.
+//! Hosts and origins, as browsers, the configuration and the `Host` header name them.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// `http` or `https`: what browsers speak to this gateway, or to an allowed return address.
+/// The scheme of a URL: that of the gateway for browsers, or of an allowed return address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// Plain HTTP.
@@ -13,7 +13,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The scheme's name.
+    /// The scheme in lower case.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -21,7 +21,7 @@ impl Scheme {
         }
     }
 
-    /// The port that a URL without one means.
+    /// The port of a URL without one.
     pub(crate) const fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -29,29 +29,29 @@ impl Scheme {
         }
     }
 
-    /// Reads a scheme in any letter case.
+    /// Parses a scheme in any letter case.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         [Self::Http, Self::Https].into_iter().find(|scheme| text.eq_ignore_ascii_case(scheme.as_str()))
     }
 }
 
-/// A host name without port: lower-case letters, digits, hyphens and dots, an IPv4 address, or an IPv6 address
-/// in brackets. No trailing dot, no userinfo, no escapes, nothing beyond ASCII.
+/// A host name without port, in lower case: letters, digits, hyphens, underscores and dots, an IPv4 address, or an IPv6
+/// address in brackets. It has no trailing dot, user information, escapes or non-ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Host(Box<str>);
 
-/// The longest host name there is (RFC 1035 2.3.4).
+/// The maximum length of a host name in characters (RFC 1035 2.3.4).
 const MAX_HOST: usize = 253;
 
 impl Host {
-    /// Reads a host name in any letter case.
+    /// Parses a host name in any letter case; `None` if it is not valid.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(literal) = text.strip_prefix('[') {
             let address: Ipv6Addr = literal.strip_suffix(']')?.parse().ok()?;
             return Some(Self(format!("[{address}]").into()));
         }
         let named = !text.is_empty() && text.len() <= MAX_HOST && text.split('.').all(is_label);
-        // A last label of digits is an IPv4 address to a browser, in whatever notation; one is allowed.
+        // To browsers a host with a numeric last label is an IPv4 address; only the dotted decimal form is allowed.
         let numeric = text.rsplit('.').next().is_some_and(is_number);
         let sound = named && (!numeric || text.parse::<Ipv4Addr>().is_ok()) && is_readable(text);
         sound.then(|| Self(text.to_ascii_lowercase().into()))
@@ -62,13 +62,13 @@ impl Host {
         &self.0
     }
 
-    /// The address, where the host is one.
+    /// The IP address, if the host is one.
     pub(crate) fn ip(&self) -> Option<IpAddr> {
         let unbracketed = self.0.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
         unbracketed.unwrap_or(&self.0).parse().ok()
     }
 
-    /// One of the three names of this machine that browsers use for a program under trial.
+    /// Whether the host is a loopback name: `localhost`, `[::1]`, or an address in 127.0.0.0/8.
     pub(crate) fn is_loopback(&self) -> bool {
         matches!(self.as_str(), "localhost" | "[::1]") || self.is_loopback_v4()
     }
@@ -77,7 +77,7 @@ impl Host {
         self.0.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// Whether this host lies under `parent`, on a dot boundary.
+    /// Whether this host is a subdomain of `parent`.
     pub(crate) fn is_subdomain_of(&self, parent: &Host) -> bool {
         self.0.strip_suffix(parent.as_str()).is_some_and(|head| head.ends_with('.'))
     }
@@ -88,13 +88,13 @@ fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len()) && label.bytes().all(sound) && !label.starts_with('-') && !label.ends_with('-')
 }
 
-/// Whether a browser resolves an internationalised name: not if its Punycode is invalid.
+/// Whether browsers accept an internationalised name: they refuse invalid Punycode.
 fn is_readable(text: &str) -> bool {
     let encoded = |label: &str| label.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("xn--"));
     !text.split('.').any(encoded) || url::Host::parse(text).is_ok()
 }
 
-/// What the URL standard takes for a number at the end of a host: digits, or `0x` and hexadecimal digits.
+/// Whether the URL standard takes the last label of a host for a number: digits, or `0x` at its beginning.
 fn is_number(label: &str) -> bool {
     let hexadecimal = label.get(..2).is_some_and(|head| head.eq_ignore_ascii_case("0x"));
     hexadecimal || (!label.is_empty() && label.bytes().all(|byte| byte.is_ascii_digit()))
@@ -106,23 +106,23 @@ impl fmt::Display for Host {
     }
 }
 
-/// A host and, where one was written, a port: the value of a `Host` header.
+/// A host with an optional port, as in a `Host` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    /// The host, folded.
+    /// The host in lower case.
     pub(crate) host: Host,
-    /// The port, if one was written.
+    /// The port, if there is one.
     pub(crate) port: Option<u16>,
 }
 
 impl Authority {
-    /// Reads `host` or `host:port`.
+    /// Parses `host` or `host:port`.
     pub fn parse(text: &str) -> Option<Self> {
         let (host, port) = split_port(text)?;
         Some(Self { host: Host::parse(host)?, port })
     }
 
-    /// Reads the value of a `Host` header: also a name with the root's dot (`localhost.`), and a colon without a port
+    /// Parses the value of a `Host` header. Also accepts a trailing dot (`localhost.`), and a colon without a port
     /// (`localhost:`, RFC 3986 3.2.3).
     pub(crate) fn of_header(text: &str) -> Option<Self> {
         let (host, port) = split_port(text.strip_suffix(':').unwrap_or(text))?;
@@ -130,7 +130,7 @@ impl Authority {
         Some(Self { host: Host::parse(name.unwrap_or(host))?, port })
     }
 
-    /// The origin that a page at this authority has under `scheme`.
+    /// The origin of a page with this authority and `scheme`.
     pub(crate) fn origin(&self, scheme: Scheme) -> Origin {
         Origin { scheme, host: self.host.clone(), port: self.port.unwrap_or(scheme.default_port()) }
     }
@@ -143,7 +143,7 @@ impl fmt::Display for Authority {
     }
 }
 
-/// Splits a port off. `None` where there is a colon but no valid port behind it.
+/// Splits the port off. `None` if there is a colon without a valid port.
 fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     let colon = match text.rfind(']') {
         Some(bracket) => text.get(bracket..)?.find(':').map(|at| bracket + at),
@@ -154,38 +154,37 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     parse_port(port.strip_prefix(':')?).map(|port| (host, Some(port)))
 }
 
-/// A port: digits only, so `+80` and an empty one are refused.
+/// Parses a port. Only digits are allowed, so `+80` and an empty port are refused.
 pub(crate) fn parse_port(text: &str) -> Option<u16> {
     let digits = (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
 }
 
-/// Scheme, host and port (RFC 6454): who a page is to a browser.
+/// An origin: scheme, host and port (RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// How it is reached.
+    /// The scheme.
     pub(crate) scheme: Scheme,
-    /// Where it is.
+    /// The host.
     pub(crate) host: Host,
-    /// The port, the scheme's own filled in.
+    /// The port, or the default port of the scheme.
     pub(crate) port: u16,
 }
 
 impl Origin {
-    /// Reads the value of an `Origin` header or of a configuration key: `scheme://host[:port]` and nothing
-    /// behind it.
+    /// Parses `scheme://host[:port]`, from an `Origin` header or the configuration, without a path.
     pub fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         Some(Authority::parse(rest)?.origin(Scheme::parse(scheme)?))
     }
 
-    /// Reads the value of an `Origin` header: also a name with the root's dot, which browsers keep.
+    /// Parses the value of an `Origin` header. Also accepts a trailing dot, which browsers keep.
     pub(crate) fn of_header(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         Some(Authority::of_header(rest)?.origin(Scheme::parse(scheme)?))
     }
 
-    /// Whether the port is the scheme's own.
+    /// Whether the port is the default port of the scheme.
     pub(crate) fn has_default_port(&self) -> bool {
         self.port == self.scheme.default_port()
     }
@@ -203,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_folded_and_odd_ones_refused() {
+    fn hosts_are_converted_to_lower_case_and_invalid_ones_refused() {
         let cases = [
             ("app.test", Some("app.test")),
             ("APP.Test", Some("app.test")),
@@ -256,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_name_hosts_more_loosely_than_configurations() {
+    fn headers_may_name_hosts_with_a_trailing_dot_or_colon() {
         let cases = [
             ("localhost.", Some(("localhost", None))),
             ("localhost:", Some(("localhost", None))),

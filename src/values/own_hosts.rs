@@ -1,20 +1,20 @@
-//! The host names that this gateway serves, and the match of a `Host` header with them.
+//! The host names that this gateway serves, and the lookup of a `Host` header among them.
 
 use std::collections::BTreeMap;
 
 use super::origin::{Authority, Host, Origin, Scheme};
 
-/// The own hosts: the login host first, then every route's and the further ones.
+/// The hosts of the gateway: the login host first, then those of routes and of `hosts`.
 #[derive(Clone, Debug)]
 pub struct OwnHosts {
     scheme: Scheme,
     port: u16,
     names: Vec<Host>,
-    /// Few names: comparing them costs less than a hash.
+    /// The names and aliases. There are few, so comparisons cost less than a hash.
     index: BTreeMap<Box<str>, HostId>,
 }
 
-/// One own host.
+/// The index of a host of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct HostId(usize);
 
@@ -28,23 +28,23 @@ impl HostId {
     }
 }
 
-/// Why a `Host` header names no own host.
+/// Why a `Host` header is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotOwn {
     /// The header is empty.
     Missing,
     /// It is not a valid host.
     Malformed,
-    /// It is a host that is not served.
+    /// The host is not served.
     Foreign,
 }
 
-/// The names that mean this machine, where `public_url` is one of them.
+/// The names that are aliases of each other if the host of `public_url` is a loopback name.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 impl OwnHosts {
-    /// The hosts of a configuration. `public` is the origin that browsers type; ports are not compared, and if it
-    /// is a loopback name then all loopback names are that one.
+    /// The hosts of a configuration. `public` is the origin of `public_url`; ports are not compared. If its host is a
+    /// loopback name, all loopback names are aliases of it.
     pub fn new(public: &Origin, further: impl IntoIterator<Item = Host>) -> Self {
         let login = public.host.clone();
         let mut hosts = Self { scheme: public.scheme, port: public.port, names: Vec::new(), index: BTreeMap::new() };
@@ -61,12 +61,12 @@ impl OwnHosts {
         hosts
     }
 
-    /// How browsers reach the own hosts.
+    /// The scheme of `public_url`.
     pub(crate) fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// How many own hosts there are.
+    /// The number of hosts.
     pub(crate) fn count(&self) -> usize {
         self.names.len()
     }
@@ -76,14 +76,17 @@ impl OwnHosts {
         &self.names
     }
 
-    /// Every name that is served, the login host first, as a list for messages.
+    /// Every name and alias, the login host first, as a list for messages.
     pub(crate) fn list(&self) -> String {
         let aliases =
             self.index.keys().map(|name| &**name).filter(|name| self.names.iter().all(|own| own.as_str() != *name));
         self.names.iter().map(Host::as_str).chain(aliases).collect::<Vec<_>>().join(", ")
     }
 
-    /// The own host that the value of a `Host` header names, in any letter case.
+    /// The host that the value of a `Host` header names, in any letter case.
+    ///
+    /// # Errors
+    /// [`NotOwn`]
     pub(crate) fn find(&self, header: &str) -> Result<HostId, NotOwn> {
         // The common case first: one host name, without a port and in lower case.
         if self.names.first().is_some_and(|login| login.as_str() == header) {
@@ -99,31 +102,32 @@ impl OwnHosts {
         self.host_id(&authority.host).ok_or(NotOwn::Foreign)
     }
 
-    /// Which own host this is.
+    /// The index of a host, if it is served.
     pub(crate) fn host_id(&self, host: &Host) -> Option<HostId> {
         self.index.get(host.as_str()).copied()
     }
 
-    /// The origins of the own hosts, at the port of `public_url`.
+    /// The origins of the hosts, with the port of `public_url`.
     pub fn origins(&self) -> impl Iterator<Item = Origin> + '_ {
         let origin = |host: &Host| Origin { scheme: self.scheme, host: host.clone(), port: self.port };
         self.names.iter().map(origin)
     }
 
-    /// Whether an origin is that of the gateway's pages at this address: with the port of the `Host` header, or with
-    /// that of `public_url`, since a proxy in front may have removed the port.
+    /// Whether an origin is that of a request with this `Host` header: with the same port, or with that of
+    /// `public_url`, since a proxy in front may have removed the port.
     pub(crate) fn is_origin_of(&self, authority: &Authority, origin: &Origin) -> bool {
         let same_host = origin.scheme == self.scheme && origin.host == authority.host;
         same_host && (origin.port == authority.origin(self.scheme).port || origin.port == self.port)
     }
 
-    /// The origin of an own host, at the port of `public_url`.
+    /// The origin of a host, with the port of `public_url`.
     pub(crate) fn public_origin(&self, host: HostId) -> Option<Origin> {
         let host = self.names.get(host.index())?.clone();
         Some(Origin { scheme: self.scheme, host, port: self.port })
     }
 
-    /// Whether an origin belongs to the gateway: its scheme, one of its hosts, any port, as with `Host`.
+    /// Whether an origin belongs to the gateway: its scheme, one of its hosts, and any port, since ports in `Host` are
+    /// not compared either.
     pub(crate) fn owns(&self, origin: &Origin) -> bool {
         origin.scheme == self.scheme && self.host_id(&origin.host).is_some()
     }
@@ -139,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_header_names_one_host_whatever_its_port_and_case() {
+    fn a_host_is_found_with_any_port_and_case() {
         let own = hosts("https://app.test", &["shop.test", "app.test"]);
         assert_eq!(own.count(), 2);
         let cases = [
@@ -170,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_names_are_one_where_the_public_url_is_one_of_them() {
+    fn loopback_names_are_aliases_if_the_public_url_has_one() {
         for public in ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:80"] {
             let own = hosts(public, &["shop.test", "127.0.0.1"]);
             for header in [
@@ -191,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn our_origins_are_ours_by_scheme_and_host() {
+    fn the_gateways_origins_are_recognised_by_scheme_and_host() {
         let own = hosts("https://app.test", &["shop.test"]);
         let owns = |text: &str| own.owns(&Origin::parse(text).unwrap());
         assert!(owns("https://app.test") && owns("https://shop.test:8443"));

@@ -1,4 +1,4 @@
-//! The addresses that the gateway answers itself. They are never forwarded.
+//! The paths that the gateway answers itself and never forwards.
 
 use std::fmt;
 
@@ -6,13 +6,16 @@ use super::ambiguous::Ambiguous;
 use super::configured_path::ConfiguredPath;
 use super::readings::RequestPath;
 
-/// A path of the gateway, such as `/logout`. It is matched case-insensitively and with a trailing slash too: an
-/// application behind the gateway that folds case would take `/Logout` for its own logout.
+/// A path of the gateway, such as `/logout`. It is matched without case and with a trailing slash as well: otherwise
+/// `/Logout` would be forwarded to an application that ignores case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnPath(ConfiguredPath);
 
 impl OwnPath {
-    /// Reads a path from the configuration. The error says what to write.
+    /// Parses a path of the configuration.
+    ///
+    /// # Errors
+    /// A message for the operator: what is wrong, and what to write.
     pub fn parse(text: &str) -> Result<Self, String> {
         let path = ConfiguredPath::parse(text)?;
         if path.is_root() {
@@ -27,12 +30,12 @@ impl OwnPath {
         Ok(Self(path))
     }
 
-    /// Whether some program could take both addresses for the same.
+    /// Whether some programs could read both paths as the same.
     pub(crate) fn is_same_when_folded(&self, other: &Self) -> bool {
         self.0.is_same_when_folded(&other.0)
     }
 
-    /// Whether this is one of the addresses that are always there.
+    /// Whether this path is `address`, one of [`LOGIN`] and [`LOGOUT`].
     pub(crate) fn is(&self, address: &str) -> bool {
         self.0.is_loosely(address.as_bytes())
     }
@@ -49,44 +52,44 @@ impl fmt::Display for OwnPath {
     }
 }
 
-/// All paths of the gateway.
+/// The sign-in and sign-out paths, and with them all paths of the gateway.
 #[derive(Clone, Debug)]
 pub struct OwnPages {
     login: OwnPath,
     logout: Vec<OwnPath>,
 }
 
-/// The purpose of an address of the gateway.
+/// The page at a path of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OwnPage<'a> {
     /// The sign-in form.
     Login,
-    /// One of the addresses that sign out.
+    /// The logout.
     Logout,
     /// A further page, by its path below [`RESERVED`].
     Further(&'a str),
 }
 
 impl OwnPages {
-    /// The address to sign in at, and those to sign out at, beside [`LOGIN`] and [`LOGOUT`]. `None` if one of them
-    /// is both, or there is none to sign out at.
+    /// The configured sign-in and sign-out paths, in addition to [`LOGIN`] and [`LOGOUT`]. `None` if a path is used for
+    /// both, or there is no sign-out path.
     pub fn new(login: OwnPath, logout: Vec<OwnPath>) -> Option<Self> {
         let both = |path: &OwnPath| path.is_same_when_folded(&login) || path.is(LOGIN);
         let distinct = !logout.is_empty() && !logout.iter().any(both) && !login.is(LOGOUT);
         distinct.then_some(Self { login, logout })
     }
 
-    /// The address of the gateway that a path names, if it does.
+    /// The page of the gateway at a path, if there is one.
     ///
     /// # Errors
-    /// Some reading of it is a path of the gateway, and another is not, or is a different one.
+    /// One reading of the path is a path of the gateway, and another one is not, or is a different one.
     pub(crate) fn find<'a>(&self, path: &'a RequestPath<'_>) -> Result<Option<OwnPage<'a>>, Ambiguous> {
         if path.fork().is_some_and(|fork| self.any_within(fork)) {
             return Err(path.differs());
         }
         let loose = self.of_form(path.loose(), ConfiguredPath::is_loosely);
         let literal = match (loose, path.is_plain()) {
-            // Most requests are decided here.
+            // The common case of a path that all programs read in the same way.
             (None, true) => return Ok(None),
             _ => self.of_form(path.literal(), ConfiguredPath::is),
         };
@@ -117,14 +120,14 @@ impl OwnPages {
         }
     }
 
-    /// Whether one of our addresses is this path, in its loose form, or below.
+    /// Whether a path of the gateway is this one, in its loose form, or is below it.
     fn any_within(&self, loose: &[u8]) -> bool {
         let mut named = std::iter::once(&self.login).chain(&self.logout);
         is_within_reserved(loose) || loose.is_empty() || named.any(|own| own.0.is_within(loose))
     }
 
-    /// Whether one of our addresses begins with this path, as the scope of a service worker is compared; every scope
-    /// below [`RESERVED`] is among ours.
+    /// Whether a path of the gateway begins with this one, compared as browsers compare the scope of a service worker.
+    /// Every scope below [`RESERVED`] is included.
     pub(crate) fn any_below(&self, scope: &RequestPath<'_>) -> bool {
         let slash: &[u8] = if scope.text().ends_with('/') { b"/" } else { b"" };
         let of_form = |form: &[u8]| [form.strip_suffix(slash).unwrap_or(form), slash].concat();
@@ -137,7 +140,7 @@ impl OwnPages {
         let further = format!("{RESERVED}/");
         let named = std::iter::once(&self.login).chain(&self.logout);
         let mut addresses = named.map(OwnPath::as_str).chain([further.as_str()]);
-        // With a slash at its end it is the same address.
+        // A path with a trailing slash is the same page.
         addresses.any(|address| starts(format!("{address}/").as_bytes(), scope)) || starts(scope, further.as_bytes())
     }
 
@@ -146,18 +149,18 @@ impl OwnPages {
         &self.login
     }
 
-    /// The sign-in path and the sign-out paths, besides those below [`RESERVED`].
+    /// The configured sign-in and sign-out paths.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.login).chain(&self.logout).map(OwnPath::as_str)
     }
 
-    /// The sign-out path that the gateway's own pages use: the first of them.
+    /// The first sign-out path, which the gateway's own pages use.
     pub(crate) fn logout(&self) -> &str {
         self.logout.first().map_or("", OwnPath::as_str)
     }
 }
 
-/// What one of our addresses is for, by one form of a path.
+/// The kind of page for one form of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Login,
@@ -165,27 +168,27 @@ enum Kind {
     Further,
 }
 
-/// Where the gateway's further pages live.
+/// The prefix of the gateway's further pages.
 pub(crate) const RESERVED: &str = "/.exeunt";
-/// The sign-in path that always exists, whatever the configuration says.
+/// The sign-in path that exists with any configuration.
 pub(crate) const LOGIN: &str = "/.exeunt/login";
-/// The sign-out path that always exists, whatever the configuration says.
+/// The sign-out path that exists with any configuration.
 pub(crate) const LOGOUT: &str = "/.exeunt/logout";
 
-/// Whether a form of a path is [`RESERVED`] or below.
+/// Whether a form of a path is [`RESERVED`] or is below it.
 fn is_within_reserved(path: &[u8]) -> bool {
     let (head, rest) = path.split_at_checked(RESERVED.len()).unwrap_or_default();
     matches!(rest, [] | [b'/', ..]) && head.eq_ignore_ascii_case(RESERVED.as_bytes())
 }
 
-/// The part of a canonical path below [`RESERVED`], without its slash; `None` outside of it.
+/// The part of a canonical path below [`RESERVED`], without slashes around it; `None` for other paths.
 pub(crate) fn below_reserved(path: &str) -> Option<&str> {
     let (head, rest) = path.split_at_checked(RESERVED.len())?;
     let inside = head.eq_ignore_ascii_case(RESERVED) && (rest.is_empty() || rest.starts_with('/'));
     inside.then(|| rest.trim_matches('/'))
 }
 
-/// Whether a canonical path is [`RESERVED`] or below it.
+/// Whether a canonical path is [`RESERVED`] or is below it.
 pub(crate) fn is_reserved(path: &str) -> bool {
     below_reserved(path).is_some()
 }
@@ -199,7 +202,7 @@ mod tests {
         OwnPages::new(path(login), logout.iter().map(|text| path(text)).collect()).unwrap()
     }
 
-    /// What a path means, as text: it lives longer than the path.
+    /// The result for a path, as text.
     fn found(pages: &OwnPages, text: &str) -> String {
         match RequestPath::read(text).and_then(|path| pages.find(&path).map(|page| format!("{page:?}"))) {
             Ok(page) => page,
@@ -208,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn our_addresses_are_ours_in_any_spelling() {
+    fn the_gateways_paths_are_recognised_in_any_spelling() {
         let pages = pages("/login", &["/logout", "/user:logout"]);
         let logout = [
             "/logout", "/logout/", "/LOGOUT", "/Logout/", "/%6cogout", "/user%3Alogout", "/User%3alogout/", "/./logout",
@@ -251,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn no_address_is_for_two_things() {
+    fn a_path_has_only_one_page() {
         let path = |text| OwnPath::parse(text).unwrap();
         let usual = pages("/login", &["/logout", "/bye/"]);
         assert_eq!(found(&usual, "/Login"), "Some(Login)");
@@ -265,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn two_addresses_are_always_there() {
+    fn two_paths_exist_with_any_configuration() {
         let path = |text| OwnPath::parse(text).unwrap();
         let moved = pages("/.exeunt/login", &["/.exeunt/logout/"]);
         let usual = pages("/login", &["/logout"]);
@@ -280,14 +283,14 @@ mod tests {
             assert_eq!((found(&moved, address).as_str(), found(&usual, address).as_str()), (page, page), "{address}");
         }
         let free = ["/login", "/logout"].map(|path| found(&moved, path));
-        assert_eq!(free, ["None", "None"], "the application's");
+        assert_eq!(free, ["None", "None"], "they are forwarded to the application");
         assert_eq!((moved.login().as_str(), moved.logout()), ("/.exeunt/login", "/.exeunt/logout"));
         assert!(OwnPages::new(path("/.exeunt/logout"), vec![path("/x")]).is_none());
         assert!(OwnPages::new(path("/x"), vec![path("/y"), path("/.exeunt/login")]).is_none());
     }
 
     #[test]
-    fn a_scope_covers_what_begins_with_it() {
+    fn a_scope_covers_the_paths_that_begin_with_it() {
         let pages = pages("/in", &["/out", "/bye"]);
         let covers = |scope: &str| pages.any_below(&RequestPath::read(scope).unwrap());
         let ours = [
@@ -300,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_addresses_are_refused() {
+    fn invalid_paths_are_refused() {
         let odd = [
             "", "/", "//", "logout", "/a?b", "/a;b", "/%61", "/a%2Fb", "/a/../b", "/.exeunt/x", "/.EXEUNT",
             "/.exeunt/login/x",
