@@ -227,7 +227,7 @@ proptest! {
     /// Differential test: httparse finds the same end and the same fields in every accepted head. Refused heads are
     /// not compared: no other parser receives them.
     #[test]
-    fn agrees_with_another_parser(
+    fn agrees_with_httparse(
         line in "(\r\n)?[GP]ET? /a?b? HTTP/1.1\r\n",
         fields in "((X|Content-Length|Host|)( ?):[ \t]?[a5\u{e4}\0]{0,2}(\r\n|\n|\r\n\r\n)){0,6}(\r\n)?",
     ) {
