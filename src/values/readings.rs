@@ -1,12 +1,12 @@
-//! What programs behind us could make of a path.
+//! The ways in which programs behind the gateway can read a path.
 //!
-//! One program takes `%2F` for a character of a name; the next decodes it and sees a slash; a third decodes twice. Some
-//! merge `//`, cut a path off at a decoded `?` or a name at its `;`, take backslashes for slashes, know no letter case,
-//! forgive dots and blanks at the end of a name, or take wide letters for plain ones. Any of them may stand behind
-//! another. So every path has three forms: the literal one, with its escapes decoded as every program does; the strict
-//! one, after everything that programs do by the standards they follow; the loose one, after everything that any of
-//! them does. Whatever a chain of programs makes of a path has the same strict and loose forms again. A path that leads
-//! to one and the same place in all three leads there for everybody.
+//! One program takes `%2F` for a character of a name, the next decodes it to a slash, a third decodes twice. Some merge
+//! `//`, cut a path off at a decoded `?` or a name at `;`, take backslashes for slashes, ignore letter case, ignore
+//! dots and blanks at the end of a name, or take full-width letters for ASCII ones. Several such programs can be
+//! chained. So every path has three forms: the *literal* one, with escapes decoded once, as by every program; the
+//! *strict* one, after everything that programs do according to the standards; and the *loose* one, after everything
+//! that any program does. Whatever a chain of programs makes of a path has the same strict and loose forms. A path for
+//! which all three forms lead to the same route leads there for every program.
 
 use std::borrow::Cow;
 
@@ -17,19 +17,20 @@ use super::escapes;
 use super::normal_form::{LONGEST_FORM, NormalForm};
 use super::segments::{self, DOUBLED};
 
-/// The longest path, in bytes, about which there is anything to decide. Most file systems have names of 255 bytes,
-/// which take 765 where all of them are escaped: one of them fits, and 600 bytes before it.
+/// The maximum length of a path that is not plain, in bytes. Most file systems limit names to 255 bytes, which take 765
+/// if all of them are escaped: one such name fits, and 600 bytes before it.
 const LONGEST: usize = 1400;
-/// The most percent signs that are left after decoding once. An address in a path, escaped twice, has some dozens.
+/// The maximum number of percent signs after decoding once. A URL in a path, escaped twice, has some dozens.
 const MOST_PERCENT: usize = 128;
-/// The most names with a dot in front, in a path with dot segments. Browsers resolve dot segments themselves.
+/// The maximum number of names that begin with a dot, in a path with dot segments. Browsers resolve dot segments
+/// themselves.
 const MOST_DOTTED: usize = 32;
 
-/// The path of a request: one spelling to be forwarded, and what it could be read as. It begins with a slash.
+/// The path of a request: its canonical spelling, which is forwarded, and its forms. It begins with a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestPath<'a> {
     text: Cow<'a, str>,
-    /// Nothing for most paths: all forms are the text, but for letter case.
+    /// The forms; `None` for plain paths, whose forms all equal the text, except for letter case.
     odd: Option<Box<Odd>>,
 }
 
@@ -43,11 +44,11 @@ struct Odd {
 }
 
 impl<'a> RequestPath<'a> {
-    /// Reads a path that begins with a slash and is printable ASCII. Most are plain and only looked at.
+    /// Parses a path that begins with a slash and consists of visible ASCII. Most paths are plain, and are not copied.
     ///
     /// # Errors
-    /// What climbs, begins like an authority or holds a control character in any reading, and what no program may
-    /// decode: overlong forms of UTF-8, `%uXXXX`.
+    /// In some reading the path climbs above the root, begins with two slashes or contains a control character; it has
+    /// escapes that some decoders misread (overlong UTF-8, `%uXXXX`), or exceeds a limit.
     pub(crate) fn read(raw: &'a str) -> Result<Self, Ambiguous> {
         if is_plain(raw.as_bytes()) { Ok(Self { text: Cow::Borrowed(raw), odd: None }) } else { Self::read_odd(raw) }
     }
@@ -66,7 +67,7 @@ impl<'a> RequestPath<'a> {
         segments::count(&decoded)?;
         let opaque = opaque.map(|byte| Ambiguous::bytes(&[byte]));
         if has_dot_segments(&text) {
-            // What a dot segment takes back depends on where segments end.
+            // The segment that `..` removes depends on where a program ends segments.
             if let Some(opaque) = opaque {
                 return Err(opaque);
             }
@@ -81,47 +82,47 @@ impl<'a> RequestPath<'a> {
         Ok(Self { text, odd: Some(Box::new(odd)) })
     }
 
-    /// The one spelling: what is forwarded.
+    /// The canonical spelling, which is forwarded.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether the text is, byte for byte, what was read.
+    /// Whether the text is byte for byte that of the request.
     pub(crate) fn is_untouched(&self) -> bool {
         matches!(self.text, Cow::Borrowed(_))
     }
 
-    /// Whether letter case is all that programs could differ in.
+    /// Whether programs can differ only about letter case.
     pub(crate) fn is_plain(&self) -> bool {
         self.odd.is_none()
     }
 
-    /// What the path is compared as: escapes decoded once, but those that take a path apart.
+    /// The literal form: escapes decoded once, except those of delimiters.
     pub fn literal(&self) -> &[u8] {
         self.odd.as_ref().map_or(self.text.as_bytes(), |odd| &odd.literal)
     }
 
-    /// What is left of it to programs that decode, merge and cut as some standard says.
+    /// The strict form: decoded, merged and cut as some standard says.
     pub fn strict(&self) -> &[u8] {
         self.odd.as_ref().map_or(self.text.as_bytes(), |odd| &odd.strict.text)
     }
 
-    /// What is left of it to programs that forgive everything. Its ASCII letters may be of any case.
+    /// The loose form: as the most tolerant programs read it. ASCII letters may have any case.
     pub fn loose(&self) -> &[u8] {
         self.odd.as_ref().map_or(self.text.as_bytes(), |odd| &odd.loose.text)
     }
 
-    /// The part of the loose form that every program agrees on, where that is not all.
+    /// The common beginning of the loose form, if the rest depends on the program.
     pub(crate) fn fork(&self) -> Option<&[u8]> {
         self.odd.as_ref().filter(|odd| odd.loose.forks).map(|odd| odd.loose.text.as_slice())
     }
 
-    /// The first escape that only some programs keep, if there is one.
+    /// The first escape that only some programs decode, if there is one.
     pub(crate) fn opaque(&self) -> Option<&Ambiguous> {
         self.odd.as_ref().and_then(|odd| odd.opaque.as_ref())
     }
 
-    /// The path without empty segments, if it has some. Its forms are the same.
+    /// The path without empty segments, if it has any. Its strict and loose forms are the same.
     pub(crate) fn merged(&self) -> Option<RequestPath<'static>> {
         let odd = self.odd.as_ref().filter(|odd| odd.doubled)?;
         let mut text = self.text.as_bytes().to_vec();
@@ -135,7 +136,7 @@ impl<'a> RequestPath<'a> {
         Some(RequestPath { text: Cow::Owned(text), odd: Some(Box::new(odd)) })
     }
 
-    /// Why it leads nowhere, where its readings lead to different places.
+    /// The error for a path whose readings lead to different routes.
     pub(crate) fn differs(&self) -> Ambiguous {
         match &self.odd {
             None => Ambiguous::because("its letter case"),
@@ -155,13 +156,13 @@ fn suspect(text: &str, doubled: bool) -> Ambiguous {
     }
 }
 
-/// Whether all programs agree but for letter case: no escape, parameter or backslash, no empty segment, nothing that
-/// ends in a dot, and no stream of a file (`name::$DATA`, as Windows has them).
+/// Whether all programs agree about the path except for letter case: it has no escape, parameter, backslash, empty
+/// segment, name that ends with a dot, or Windows data stream (`name::$DATA`).
 fn is_plain(path: &[u8]) -> bool {
     if memchr3(b'%', b';', b'\\', path).is_some() {
         return false;
     }
-    // Without stopping at the first, so that the compiler compares many bytes at once.
+    // There is no early exit, so that the compiler can vectorise the loop.
     let next = path.get(1..).unwrap_or_default();
     let pair = path.iter().zip(next).fold(false, |odd, (&byte, &next)| {
         let slash = (next == b'/') & ((byte == b'/') | (byte == b'.'));
@@ -172,7 +173,7 @@ fn is_plain(path: &[u8]) -> bool {
 
 fn has_dot_segments(text: &str) -> bool {
     let from = |at: usize| text.as_bytes().get(at..).unwrap_or_default();
-    // Without stopping at the first, so that the compiler compares many bytes at once.
+    // There is no early exit, so that the compiler can vectorise the loop.
     let dots = from(0).iter().zip(from(1)).zip(from(2).iter().zip(from(3))).fold(false, |found, ((a, b), (c, d))| {
         found | ((*a == b'/') & (*b == b'.') & ((*c == b'/') | ((*c == b'.') & (*d == b'/'))))
     });
@@ -186,10 +187,10 @@ fn merge_slashes(text: &mut Vec<u8>) {
     text.dedup_by(|next, before| (*before, *next) == (b'/', b'/'));
 }
 
-/// Removes empty and dot segments (RFC 3986 5.2.4). `judge` looks at the names that a `..` takes back.
+/// Removes empty and dot segments (RFC 3986 5.2.4). `judge` checks the names that a `..` removes.
 ///
 /// # Errors
-/// The error of `judge`; a path that climbs above the root, or in which too many names begin with a dot.
+/// The error of `judge`; the path climbs above the root, or too many of its names begin with a dot.
 fn resolve(mut path: Vec<u8>, judge: fn(&[u8]) -> Result<(), Ambiguous>) -> Result<Vec<u8>, Ambiguous> {
     merge_slashes(&mut path);
     let dotted = memmem::Finder::new(b"/.");
@@ -225,7 +226,7 @@ fn resolve(mut path: Vec<u8>, judge: fn(&[u8]) -> Result<(), Ambiguous>) -> Resu
 const CLIMBS: Ambiguous = Ambiguous::because("a \"..\" segment");
 
 impl Odd {
-    /// Reads the forms of a path; `once` is the path with its escapes decoded once.
+    /// Makes the forms of a path; `once` is the path with its escapes decoded once.
     fn read(text: &str, once: Vec<u8>, opaque: Option<Ambiguous>) -> Result<Self, Ambiguous> {
         let mut decoded = match memchr::memchr_iter(b'%', &once).count() {
             0 => once,
@@ -248,7 +249,7 @@ impl Odd {
     }
 }
 
-/// Returns the first byte that is not valid UTF-8, if there is one.
+/// The first byte that is not valid UTF-8, if there is one.
 ///
 /// # Errors
 /// Overlong UTF-8, which lenient decoders read as slashes and dots, and `%uXXXX`.
@@ -258,7 +259,7 @@ fn check_encoding(decoded: &[u8]) -> Result<Option<u8>, Ambiguous> {
     }
     let Err(invalid) = std::str::from_utf8(decoded) else { return Ok(None) };
     let (next, last) = (decoded.get(1..).unwrap_or_default(), decoded.last().copied().unwrap_or_default());
-    // Without stopping at the first, so that the compiler compares many bytes at once.
+    // There is no early exit, so that the compiler can vectorise the loop.
     let overlong = decoded.iter().zip(next).fold(false, |found, (byte, next)| found | is_overlong(*byte, *next));
     if overlong || is_overlong(last, 0) {
         return Err(first_overlong(decoded));
@@ -280,7 +281,7 @@ fn has_unicode_escape(decoded: &[u8]) -> bool {
     false
 }
 
-/// Whether these bytes begin overlong UTF-8, or the first cannot occur in UTF-8.
+/// Whether these bytes begin overlong UTF-8, or the first one cannot occur in UTF-8.
 fn is_overlong(byte: u8, next: u8) -> bool {
     (byte & 0xfe == 0xc0)
         | (byte >= 0xf8)

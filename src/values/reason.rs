@@ -1,87 +1,87 @@
-//! The reasons of refusals: one stable id for log, audit, metrics and JSON.
+//! The reasons for refusals, with stable ids for log, audit, metrics and JSON.
 
 use std::borrow::Cow;
 
 use http::StatusCode;
 
-/// The stable id of a refusal's reason. Adding one is fine; renaming one breaks operators' alerts.
+/// Why a request is refused. The ids are stable, since operators' alerts depend on them; new ones may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The request target is not a path, or has more than one reading.
+    /// The request target is not a path, or programs read it differently.
     TargetAmbiguous,
-    /// The head contradicts itself: framing, `Host`, `Expect`.
+    /// The head is malformed or contradictory: framing, `Host`, `Expect`.
     HeadMalformed,
     /// There is no `Host`.
     HostMissing,
     /// The `Host` is not a name that this gateway serves.
     HostNotServed,
-    /// A method that the route does not pass on, or that no route does.
+    /// The route, or any route, does not allow the method.
     MethodNotAllowed,
-    /// An `Expect` other than `100-continue`.
+    /// `Expect` has another value than `100-continue`.
     ExpectationUnknown,
-    /// The head has too many lines, or too many bytes.
+    /// The head has too many fields, or too many bytes.
     HeadTooLarge,
-    /// With the cookies that the gateway keeps, an application would get a longer `Cookie` line than it may.
+    /// With the cookies in the vault, the `Cookie` header for the application would exceed its limit.
     CookiesTooLong,
-    /// The request line alone is larger than a head may be.
+    /// The request line alone exceeds the size limit of a head.
     TargetTooLong,
     /// The head did not arrive in time.
     HeadTooSlow,
-    /// A version of HTTP that is not supported.
+    /// The version of HTTP is not supported.
     VersionNotSupported,
-    /// The chunks of a request's body are not valid.
+    /// The chunked framing of the request body is invalid.
     BodyMalformed,
-    /// The body of a request stopped arriving, or trickles.
+    /// The request body stopped arriving, or arrived below the minimum rate.
     BodyTooSlow,
-    /// More requests at once than one session may have.
+    /// The session has its maximum number of concurrent requests.
     SessionBusy,
-    /// As many connections are open as there may be.
+    /// The maximum number of connections is open.
     TooManyConnections,
-    /// As many connections are open from this address as there may be.
+    /// The maximum number of connections from this address is open.
     AddressBusy,
-    /// No route covers this host and path.
+    /// No route matches this host and path.
     NoRoute,
-    /// A protected address without a session.
+    /// The route requires a session.
     SignInRequired,
-    /// Signed in, but in none of the groups that the route names.
+    /// The user is in none of the groups of the route.
     GroupMissing,
-    /// Another site asked for something only our own pages may ask for.
+    /// A request from another site that only the gateway's own pages may make (CSRF).
     CrossSite,
-    /// A WebDAV request names a second resource outside of its route.
+    /// The destination of a WebDAV request is outside of its route.
     DestinationRefused,
-    /// A WebDAV request would write to another server.
+    /// The destination of a WebDAV request is on another server.
     DestinationForeign,
     /// A WebSocket handshake from a page of another origin.
     SocketOrigin,
-    /// The script of a service worker whose scope covers the gateway's own pages.
+    /// The script of a service worker whose scope includes the gateway's own pages.
     ServiceWorker,
-    /// A WebSocket handshake of another version than 13, the only one there is.
+    /// A WebSocket handshake with another version than 13.
     SocketVersion,
-    /// A sign-out that no person asked for: an image, a frame, a script, a prefetch.
+    /// A sign-out by GET that is not a navigation by the user: an image, a frame, a script, a prefetch.
     NotANavigation,
     /// A program tried to sign out by GET.
     LogoutByGet,
-    /// A code of the login host opens nothing here: it is too old, was used, or is of another browser or host.
+    /// A hand-over code is invalid: it has expired, was used, or belongs to another browser or host.
     HandOverRefused,
     /// Wrong user name or password, or a disabled account.
     CredentialsWrong,
-    /// Too many wrong passwords for this account or from this address: right ones are not checked either.
+    /// Too many wrong passwords for this account or from this address. During the ban no password is checked.
     TooManyAttempts,
-    /// The sign-in form cannot be read: wrong type, broken encoding, a field missing or given twice.
+    /// The form cannot be parsed: wrong type, invalid encoding, a field missing or repeated.
     FormMalformed,
     /// The form is larger than `limits.login_body`.
     FormTooLarge,
-    /// The body did not arrive.
+    /// The body did not arrive completely.
     BodyIncomplete,
-    /// More sign-ins at this moment than passwords can be checked.
+    /// The queue of password checks is full.
     SignInBusy,
-    /// Too many sign-ins of this account, or from this address, wait at this moment.
+    /// Too many sign-ins of this account, or from this address, are queued.
     SignInCrowded,
-    /// A new password is too short, too long, the old one, or the user's name.
+    /// The new password is too short, too long, the old one, or the user's name.
     NewPasswordUnfit,
-    /// A new password was typed in two different ways.
+    /// The two entries of the new password differ.
     NewPasswordsDiffer,
-    /// The users' file could not be changed, or was changed meanwhile.
+    /// The users file could not be changed, or was changed meanwhile.
     PasswordNotChanged,
     /// The session table is full.
     SessionsFull,
@@ -89,18 +89,18 @@ pub enum Reason {
     StoreUnavailable,
     /// No upstream of the route could be reached.
     UpstreamUnreachable,
-    /// The upstream's answer is not valid HTTP, or broke off within its head.
+    /// The upstream's answer is not valid HTTP, or ended within its head.
     UpstreamBroken,
     /// The upstream did not answer in time.
     UpstreamTooSlow,
-    /// The request came back to the gateway that forwarded it.
+    /// The request had already been forwarded by this gateway.
     UpstreamLoop,
-    /// Something in the gateway itself failed. Stays the last one: it tells how many there are.
+    /// An error in the gateway itself. Must stay the last variant, from which the number of variants is computed.
     Internal,
 }
 
 impl Reason {
-    /// All of them, in their order.
+    /// All reasons, in their order.
     pub(crate) const ALL: [Self; Self::Internal as usize + 1] = [
         Self::TargetAmbiguous,
         Self::HeadMalformed,
@@ -149,7 +149,7 @@ impl Reason {
         Self::Internal,
     ];
 
-    /// The id.
+    /// The stable id.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::TargetAmbiguous => "target_ambiguous",
@@ -244,7 +244,7 @@ impl Reason {
         }
     }
 
-    /// A message for the reader of the answer.
+    /// The message in the answer.
     pub(crate) const fn message(self) -> &'static str {
         match self {
             Self::TargetAmbiguous => "This address can be read in more than one way, so it was not passed on.",
@@ -307,14 +307,14 @@ impl Reason {
     }
 }
 
-/// A refusal, with the details of this case.
+/// A refusal with its details.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// The stable reason.
+    /// The reason.
     pub(crate) reason: Reason,
-    /// A message for people. It never contains a secret.
+    /// The message in the answer. It never contains a secret.
     pub(crate) message: Cow<'static, str>,
-    /// After how many seconds it may be tried again, where that is known.
+    /// The number of seconds after which the request may be repeated, if known.
     pub(crate) retry_after: Option<u64>,
     /// The part of the request that is the cause, for the access line.
     pub(crate) because: Option<Box<str>>,

@@ -9,21 +9,21 @@ use super::form::{Form, FormValue};
 use super::host_receipt::{HostOutcome, HostReceipt};
 use super::mac::{Mac, MacKeys, Purpose};
 
-/// A step of the logout pipeline, in its order (docs/sessions-and-logout.md).
+/// A step of the logout pipeline, in the order of docs/sessions-and-logout.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Step {
-    /// The session is ended in the table and in the store.
+    /// End the session in the table and in the store.
     End,
-    /// Its live connections are cut.
+    /// Cut its live connections.
     Cut,
-    /// The cookies of applications are forgotten: those in the gateway at once, those in the browser with the answer.
+    /// Delete the cookies of applications: those in the gateway at once, those in the browser with the answer.
     Cookies,
-    /// The applications are asked to end their own sessions.
+    /// Ask the applications to end their own sessions.
     Application,
-    /// The browser forgets the gateway's cookies.
+    /// Expire the gateway's cookies in the browser.
     Answer,
-    /// The browser is led over the other hosts of the session, to clear what it stores for them.
+    /// Redirect the browser over the other hosts of the session, to clear its data for them.
     Hosts,
 }
 
@@ -33,19 +33,19 @@ pub(crate) enum Step {
 pub(crate) enum StepResult {
     /// There was nothing to do.
     Nothing,
-    /// Done.
+    /// The step was done.
     Done,
-    /// Done, but something in progress took longer than the gateway waits for it.
+    /// The step was done, but something in progress did not finish within the timeout.
     TimedOut,
-    /// It could not be done.
+    /// The step failed.
     Failed,
 }
 
 impl StepResult {
-    /// All of them.
+    /// All results.
     pub(crate) const ALL: [Self; 4] = [Self::Nothing, Self::Done, Self::TimedOut, Self::Failed];
 
-    /// The word for it.
+    /// The stable id.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -56,54 +56,53 @@ impl StepResult {
     }
 }
 
-/// One line of a receipt.
+/// The result of one step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct StepReceipt {
-    /// Which step.
+    /// The step.
     pub(crate) step: Step,
-    /// How it came out.
+    /// The result.
     pub(crate) result: StepResult,
-    /// How many sessions, connections or cookies it was about.
+    /// The number of sessions, connections, cookies, applications or hosts.
     pub(crate) count: usize,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub(crate) ms: u64,
 }
 
-/// What happened to the session in one application.
+/// The result for the session in one application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ApplicationReceipt {
-    /// The application: its route's host, where it has one, and path.
+    /// The application: the host of its route, if it has one, and the path.
     pub(crate) application: Box<str>,
-    /// What became of it.
+    /// The outcome.
     pub(crate) result: ApplicationOutcome,
 }
 
-/// What one logout did, to one session or several. Its id is the same in the response, the audit line and the log.
+/// The results of one logout of one or several sessions. Its id is the same in the answer, the audit line and the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Receipt {
-    /// Names this logout; opens nothing.
+    /// The id of the logout. It is not secret.
     pub(crate) logout_id: String,
-    /// Who was signed in; absent when there was no session.
+    /// The user; absent if there was no session.
     pub(crate) user: Option<String>,
-    /// Where the person goes from here; absent for the goodbye page.
+    /// The target of the redirect; absent for the goodbye page.
     pub(crate) target: Option<String>,
-    /// What was done, in order.
+    /// The results of the steps, in order.
     pub(crate) steps: Vec<StepReceipt>,
-    /// What became of the session in each application that a logout call is configured for, or that is known to need
-    /// none.
+    /// The results for each application that has a logout call, or is known not to need one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) applications: Vec<ApplicationReceipt>,
-    /// What became of the browser's data for each other host that the session was open on, where it is to be cleared.
+    /// The results for each further host of the session whose data is to be cleared in the browser.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) hosts: Vec<HostReceipt>,
 }
 
 impl Step {
-    /// All of them, in their order.
+    /// All steps, in their order.
     pub(crate) const ALL: [Self; 6] =
         [Self::End, Self::Cut, Self::Cookies, Self::Application, Self::Answer, Self::Hosts];
 
-    /// The word for it.
+    /// The stable id.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::End => "end",
@@ -116,21 +115,22 @@ impl Step {
     }
 }
 
-/// What a query calls the id of a receipt.
+/// The query parameter with the id.
 const ID: &str = "receipt";
-/// What a query calls the one who was signed in.
+/// The query parameter with the user.
 const USER: &str = "user";
-/// What a query calls the code that shows who wrote it.
+/// The query parameter with the MAC.
 const MAC: &str = "mac";
-/// What a query calls the applications: an address has room for so many. The log has all of them.
+/// The query parameters with the applications. Their number is limited for the length of the URL; the log has all.
 const APPLICATIONS: [&str; 8] = ["app1", "app2", "app3", "app4", "app5", "app6", "app7", "app8"];
 
-/// What it calls the hosts: all that a way leads over, and some more.
+/// The query parameters with the hosts: more than the maximum number of redirects.
 const HOSTS: [&str; 12] =
     ["host1", "host2", "host3", "host4", "host5", "host6", "host7", "host8", "host9", "host10", "host11", "host12"];
 
 impl Receipt {
-    /// The receipt as a query, for the page that a redirect leads to. Only for receipts without a failure.
+    /// The receipt as a query with a MAC, for the page to which the browser is redirected. It contains the counts of
+    /// the steps, not their results, so it is only for receipts whose failures are those of applications and hosts.
     pub(crate) fn to_query(&self, keys: &MacKeys) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair(ID, &self.logout_id);
@@ -144,8 +144,8 @@ impl Receipt {
         query.finish()
     }
 
-    /// The receipt of such a query; `None` for one that the gateway did not write itself: an attacker can craft a link
-    /// to this page, and would choose its text.
+    /// The receipt of a query; `None` if the MAC is not valid. Without it an attacker could craft a link to the page
+    /// and choose its text.
     pub(crate) fn from_query(query: &Form, keys: &MacKeys) -> Option<Self> {
         let field = |name: &str| match query.field(&[name]) {
             FormValue::One(text) => Some(text),
@@ -167,18 +167,18 @@ impl Receipt {
         keys.verify(Purpose::Receipt, &bytes(&receipt.parts()), &mac).then_some(receipt)
     }
 
-    /// What a code vouches for.
+    /// The parts that the MAC covers.
     fn parts(&self) -> Vec<String> {
         let steps = self.steps.iter().flat_map(|step| [step.step.id().to_owned(), step.count.to_string()]);
         let applications = self.applications.iter().take(APPLICATIONS.len());
-        // In pairs, like the steps: a list with one part more ends with a name.
+        // In pairs, like the steps, so that the optional user at the end is unambiguous.
         let applications = applications.flat_map(|application| ["app".to_owned(), application.text()]);
         let hosts = self.hosts.iter().take(HOSTS.len()).flat_map(|host| ["host".to_owned(), host.text()]);
-        let told = steps.chain(applications).chain(hosts);
-        std::iter::once(self.logout_id.clone()).chain(told).chain(self.user.clone()).collect()
+        let results = steps.chain(applications).chain(hosts);
+        std::iter::once(self.logout_id.clone()).chain(results).chain(self.user.clone()).collect()
     }
 
-    /// Notes what became of the browser's data for a host, which may be there already.
+    /// Records the outcome for a host, and replaces an earlier one.
     pub(crate) fn note_host(&mut self, host: &str, result: HostOutcome) {
         match self.hosts.iter_mut().find(|known| *known.host == *host) {
             Some(known) => known.result = result,
@@ -187,7 +187,7 @@ impl Receipt {
         self.judge_hosts();
     }
 
-    /// The step counts the hosts whose data is cleared.
+    /// Updates the step [`Step::Hosts`]: the number of cleared hosts, and whether any failed.
     fn judge_hosts(&mut self) {
         if self.hosts.is_empty() {
             return;
@@ -203,7 +203,7 @@ impl Receipt {
         }
     }
 
-    /// Adds what became of an application, which may be there already.
+    /// Records the outcome for an application; of several outcomes the greatest is kept.
     pub(crate) fn add_application(&mut self, more: ApplicationReceipt) {
         match self.applications.iter_mut().find(|known| known.application == more.application) {
             Some(known) => known.result = known.result.max(more.result),
@@ -211,7 +211,7 @@ impl Receipt {
         }
     }
 
-    /// The step's result is the greatest of the applications' outcomes.
+    /// Marks the step [`Step::Application`] as failed if the outcome for any application is a failure.
     pub(crate) fn judge_applications(&mut self) {
         let failed = |application: &ApplicationReceipt| application.result >= ApplicationOutcome::NotAttempted;
         if let Some(step) = self.steps.iter_mut().find(|step| step.step == Step::Application)
@@ -223,7 +223,7 @@ impl Receipt {
 }
 
 impl ApplicationReceipt {
-    /// The outcome, and the application behind a bar.
+    /// The outcome and the application, separated by a bar.
     fn text(&self) -> String {
         format!("{}|{}", self.result, self.application)
     }
@@ -239,14 +239,14 @@ fn bytes(parts: &[String]) -> Vec<&[u8]> {
 }
 
 impl StepReceipt {
-    /// Adds the same step of another session.
+    /// Adds the result of the same step for another session.
     pub(crate) fn add(&mut self, other: &Self) {
         self.result = self.result.max(other.result);
         self.count = self.count.saturating_add(other.count);
         self.ms = self.ms.max(other.ms);
     }
 
-    /// A step that took `took`, with `count` things done.
+    /// A successful step; [`StepResult::Nothing`] if `count` is zero.
     pub(crate) fn counted(step: Step, count: usize, took: Duration) -> Self {
         let result = if count == 0 { StepResult::Nothing } else { StepResult::Done };
         Self { step, result, count, ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX) }
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn of_one_application_the_worst_is_told() {
+    fn the_worst_outcome_of_an_application_is_kept() {
         use ApplicationOutcome::{EndedByCall, NotAttempted, Queued};
         let mut told = receipt(None);
         for result in [EndedByCall, NotAttempted, Queued] {
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_wrote_or_changed_is_none() {
+    fn forged_and_changed_receipts_are_refused() {
         let keys = MacKeys::generate().unwrap();
         let query = receipt(Some("alice")).to_query(&keys);
         assert_eq!(read(&query, &MacKeys::generate().unwrap()), None);
@@ -373,7 +373,7 @@ mod tests {
         for query in ["", "end=1", without_code, &format!("mac={code}"), &format!("{without_code}&mac=")] {
             assert_eq!(read(query, &keys), None, "{query}");
         }
-        let nobody = receipt(None).to_query(&keys);
-        assert_eq!(read(&format!("{nobody}&user=mallory"), &keys), None, "a name cannot be added");
+        let without_user = receipt(None).to_query(&keys);
+        assert_eq!(read(&format!("{without_user}&user=mallory"), &keys), None, "a name cannot be added");
     }
 }

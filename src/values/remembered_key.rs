@@ -1,9 +1,9 @@
-//! The session cookie that a connection showed last, with the key that belongs to it: a browser shows the same one with
-//! every request, and its hash is most of what looking up a session costs.
+//! A cache of the last session cookie of a connection and its key: a browser sends the same cookie with every request,
+//! and its hash is most of the cost of a lookup.
 //!
-//! It saves a hash and nothing else: whether the session lives is looked up for every request. The value is compared in
-//! constant time, because a proxy in front may send the requests of several browsers over one connection; it is erased
-//! when another one replaces it and when the connection closes.
+//! Only the hash is cached: the session itself is looked up for every request. The value is compared in constant time,
+//! because a proxy in front may send the requests of several browsers over one connection. It is erased when it is
+//! replaced and when the connection is closed.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use super::secret::COOKIE_VALUE_LENGTH;
 use super::session_id::SessionKey;
 
-/// The last session cookie of one connection. Boxed: many connections show none.
+/// The last session cookie of one connection. Boxed, since many connections have none.
 #[derive(Default)]
 pub(crate) struct RememberedKey(Mutex<Option<Box<Remembered>>>);
 
@@ -25,14 +25,14 @@ struct Remembered {
     key: SessionKey,
 }
 
-/// A cookie value, and zeros behind it.
+/// A cookie value, padded with zeros.
 type Padded = [u64; COOKIE_VALUE_LENGTH.div_ceil(8)];
 
 impl RememberedKey {
-    /// What [`SessionKey::of_cookie_value`] says of this value.
+    /// The result of [`SessionKey::of_cookie_value`] for this value.
     pub(crate) fn of_cookie_value(&self, value: &[u8]) -> Option<SessionKey> {
         let padded = padded(value)?;
-        // The requests of a connection are judged one after the other: nobody waits for this lock.
+        // The requests of a connection are handled one after another, so the lock is never contended.
         let mut remembered = self.0.lock();
         if let Some(last) = remembered.as_deref()
             && bool::from(last.value.as_slice().ct_eq(&padded))
@@ -51,7 +51,7 @@ impl fmt::Debug for RememberedKey {
     }
 }
 
-/// `None` for everything that is not as long as a cookie value.
+/// `None` for values of another length.
 fn padded(value: &[u8]) -> Option<Padded> {
     let value: &[u8; COOKIE_VALUE_LENGTH] = value.try_into().ok()?;
     let (words, rest) = value.as_chunks();
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_has_its_own_key_in_any_order() {
+    fn every_value_gets_its_key_in_any_order() {
         let (remembered, one, other) = (RememberedKey::default(), value(), value());
         for value in [&one, &one, &other, &one, &other, &other] {
             assert_eq!(remembered.of_cookie_value(value), SessionKey::of_cookie_value(value));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_differs_in_one_byte_is_another() {
+    fn a_value_that_differs_in_one_byte_has_another_key() {
         let (remembered, value) = (RememberedKey::default(), value());
         assert!(remembered.of_cookie_value(&value).is_some());
         for at in 0..value.len() {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_value_has_no_key() {
+    fn malformed_values_have_no_key() {
         let (remembered, value) = (RememberedKey::default(), value());
         assert!(remembered.of_cookie_value(&value).is_some());
         for other in [b"".as_slice(), &value[1..], &[&value[..], b"\0"].concat(), &[b'+'; COOKIE_VALUE_LENGTH]] {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_prints_the_secret() {
+    fn debug_does_not_show_the_secret() {
         let (remembered, value) = (RememberedKey::default(), value());
         assert!(remembered.of_cookie_value(&value).is_some());
         assert_eq!(format!("{remembered:?}"), "RememberedKey(…)");

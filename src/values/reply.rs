@@ -1,4 +1,4 @@
-//! An answer that the gateway gives itself, as a value.
+//! An answer of the gateway itself, as a value.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
@@ -7,12 +7,13 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use super::reason::Reason;
 use super::return_to::ReturnTo;
 
-/// Status, headers and whole body. Everything the gateway answers itself is `no-store` from the start.
+/// An answer with status, headers and complete body. By default all answers of the gateway have
+/// `Cache-Control: no-store`.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The status.
     pub(crate) status: StatusCode,
-    /// Header lines in order; length and connection are the engine's.
+    /// The headers in their order, without `Content-Length` and `Connection`, which are added when it is written.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// The body; empty for redirects.
     pub(crate) body: Bytes,
@@ -27,7 +28,7 @@ impl Reply {
         Self { status, headers: vec![no_store], body: Bytes::new(), reason: None }
     }
 
-    /// 303: the next request is a GET of a checked target.
+    /// A redirect with 303 to a checked target.
     pub(crate) fn see_other(target: &ReturnTo) -> Self {
         Self::empty(StatusCode::SEE_OTHER).with(LOCATION, target.header_value())
     }
@@ -39,7 +40,7 @@ impl Reply {
         reply
     }
 
-    /// A JSON answer, ended by a line feed so that a terminal's prompt stays on its own line.
+    /// A JSON answer with a final line feed, so that a terminal shows its prompt on a new line.
     pub(crate) fn json(status: StatusCode, value: &impl serde::Serialize) -> Self {
         let mut body = serde_json::to_vec(value).unwrap_or_default();
         body.push(b'\n');
@@ -53,7 +54,7 @@ impl Reply {
         self
     }
 
-    /// One more header line.
+    /// Adds a header.
     #[must_use]
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));

@@ -1,10 +1,11 @@
-//! The checked target of a redirect: redirects are made of nothing else.
+//! The checked target of a redirect. All redirects are made from this type.
 //!
-//! The threat is an open redirect: an attacker who chooses where a sign-in or sign-out ends borrows the gateway's name
-//! for a page of their own. So a target from a request is accepted only as a path on this host or as a whole URL of an
-//! allowed origin, in the plainest spelling, and everything that some browser or framework reads differently is
-//! refused: backslashes, control characters, white space, `//`, userinfo, escaped slashes and controls, unusual hosts
-//! and ports. A refused target is never an error and never echoed: the caller uses its default.
+//! It prevents open redirects, by which an attacker who chooses the target of a sign-in or sign-out could use the
+//! gateway's name for a page of their own. A target from a request is accepted only as a path on this host or as a
+//! complete URL of an allowed origin, in the plainest spelling. Everything that some browsers or frameworks read
+//! differently is refused: backslashes, control characters, white space, `//`, user information, escaped slashes and
+//! control characters, unusual hosts and ports. A refused target is not an error and not shown: the caller uses its
+//! default.
 
 use http::HeaderValue;
 
@@ -12,10 +13,10 @@ use super::origin::{Authority, Host, Origin, Scheme};
 use super::own_path::OwnPath;
 use super::target::Target;
 
-/// The longest target that is accepted, in bytes.
+/// The maximum length of a target in bytes.
 pub(crate) const MAX_TARGET: usize = 2048;
 
-/// A checked redirect target: a path on the host that was asked, or a URL of an allowed origin.
+/// A checked redirect target: a path on the requested host, or a URL of an allowed origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReturnTo {
     origin: Option<Origin>,
@@ -23,26 +24,26 @@ pub struct ReturnTo {
 }
 
 impl ReturnTo {
-    /// A path on this host that the program or the configuration wrote; `/` if it is invalid.
+    /// A path on this host from the program or the configuration; `/` if it is invalid.
     pub fn own(path: &str) -> Self {
         let root = || Self { origin: None, rest: "/".into() };
         Self::parse(path, &AllowedOrigins::default()).unwrap_or_else(root)
     }
 
-    /// A target that the gateway has accepted as a request: it is returned unchanged, except that bytes other than
-    /// graphic ASCII, which only a query can hold, are escaped.
+    /// The target of an accepted request, unchanged except that bytes other than visible ASCII, which can occur only in
+    /// the query, are escaped.
     pub(crate) fn of_target(target: &Target<'_>) -> Self {
         const KEPT: &percent_encoding::AsciiSet = percent_encoding::CONTROLS;
         let rest = percent_encoding::percent_encode(&target.to_bytes(), KEPT).to_string();
         Self { origin: None, rest: rest.into() }
     }
 
-    /// A path of the gateway with these fields in its query.
+    /// A path of the gateway with these query parameters.
     pub(crate) fn own_form(path: &OwnPath, fields: &[(&str, &str)]) -> Self {
         Self::own_query(path.as_str(), fields)
     }
 
-    /// The same target on this origin, where it is a path; a whole URL stays as it is.
+    /// Makes a path a URL of this origin; a URL is not changed.
     pub(crate) fn on(self, origin: &Origin) -> Self {
         Self { origin: self.origin.or_else(|| Some(origin.clone())), ..self }
     }
@@ -52,19 +53,19 @@ impl ReturnTo {
         Self { origin: None, rest: self.rest.clone() }
     }
 
-    /// Splits a whole URL, which the gateway wrote itself, into its origin and the rest; a path has no origin.
+    /// Splits a URL that the gateway itself has written into its origin and the rest; a path has no origin.
     pub(crate) fn split(text: &str) -> Option<(Option<Origin>, &str)> {
         split_origin(text)
     }
 
-    /// An address of the gateway's own with these fields in its query.
+    /// A path of the gateway, given as text, with these query parameters.
     pub(crate) fn own_query(path: &str, fields: &[(&str, &str)]) -> Self {
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let mark = if query.is_empty() { "" } else { "?" };
         Self { origin: None, rest: format!("{path}{mark}{query}").into() }
     }
 
-    /// Reads a target from a request or the configuration.
+    /// Parses a target from a request or the configuration; `None` if it is refused.
     pub fn parse(text: &str, allowed: &AllowedOrigins) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
         if text.is_empty() || text.len() > MAX_TARGET || !text.bytes().all(plain) {
@@ -75,19 +76,19 @@ impl ReturnTo {
         (listed && is_safe_rest(rest)).then(|| Self { origin, rest: rest.into() })
     }
 
-    /// The origin of a whole URL; `None` for a path on the host that was asked.
+    /// The origin of a URL; `None` for a path on the requested host.
     pub fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
     }
 
-    /// Path, query and fragment, at least `/`.
+    /// Path, query and fragment; never empty.
     pub(crate) fn path_and_query(&self) -> &str {
         &self.rest
     }
 
     /// The value of a `Location` header.
     pub fn header_value(&self) -> HeaderValue {
-        // Only graphic ASCII got here, which every header value may hold.
+        // Always valid: the text consists of visible ASCII.
         HeaderValue::try_from(self.to_string()).unwrap_or_else(|_| HeaderValue::from_static("/"))
     }
 }
@@ -119,7 +120,7 @@ fn split_origin(text: &str) -> Option<(Option<Origin>, &str)> {
     Some((Some(origin), rest))
 }
 
-/// A port with a leading zero, which some readers take for octal, or for none.
+/// Whether the port has a leading zero, which some parsers read as octal and others refuse.
 fn has_odd_port(authority: &str) -> bool {
     authority.rsplit_once(':').is_some_and(|(_, port)| port.starts_with('0') && !port.ends_with(']'))
 }
@@ -134,12 +135,13 @@ fn is_safe_rest(rest: &str) -> bool {
         && escapes(tail).flatten().all(|byte| !byte.is_ascii_control())
 }
 
-/// Slashes and controls might be decoded by a later reader; `%c0` and `%c1` begin overlong forms of them.
+/// Whether the escape of a byte is allowed in a path. Slashes and control characters could be decoded by a later
+/// parser; `%c0` and `%c1` begin overlong forms of them.
 fn is_safe_in_path(byte: u8) -> bool {
     !byte.is_ascii_control() && !matches!(byte, b'/' | b'\\' | b'%' | 0xc0 | 0xc1)
 }
 
-/// The bytes that the percent escapes of a text stand for; `None` for a broken one.
+/// The bytes of the percent escapes in a text; `None` for an invalid one.
 fn escapes(text: &str) -> impl Iterator<Item = Option<u8>> + '_ {
     text.split('%').skip(1).map(|after| {
         let digits = after.get(..2)?;
@@ -148,8 +150,8 @@ fn escapes(text: &str) -> impl Iterator<Item = Option<u8>> + '_ {
     })
 }
 
-/// Where redirects may lead besides paths of the host that was asked: the own origins, and what
-/// `logout.allowed_origins` names.
+/// The allowed origins of redirects, besides paths on the requested host: those of the gateway, and
+/// `logout.allowed_origins`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedOrigins(Vec<OriginPattern>);
 
@@ -163,8 +165,11 @@ pub struct OriginPattern {
 }
 
 impl OriginPattern {
-    /// Reads `https://h`, `https://h:8443`, `https://h:*` (any port) or `https://*.h` (every host below `h`, not `h`
-    /// itself). The error says what to write.
+    /// Parses `https://h`, `https://h:8443`, `https://h:*` (any port) or `https://*.h` (every subdomain of `h`, but not
+    /// `h` itself).
+    ///
+    /// # Errors
+    /// A message for the operator that says what to write.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = text
             .split_once("://")
@@ -189,7 +194,7 @@ impl OriginPattern {
         Ok(Self { scheme, host: origin.host, subdomains, port })
     }
 
-    /// The host below which every name is meant, where it is a wildcard.
+    /// The parent domain of a wildcard; `None` for a single host.
     pub(crate) fn wildcard_parent(&self) -> Option<&Host> {
         self.subdomains.then_some(&self.host)
     }
@@ -208,18 +213,18 @@ impl From<Origin> for OriginPattern {
 }
 
 impl AllowedOrigins {
-    /// These, and no others.
+    /// The origins that match one of the patterns.
     pub fn new(patterns: impl IntoIterator<Item = OriginPattern>) -> Self {
         Self(patterns.into_iter().collect())
     }
 
-    /// Whether a redirect may lead there.
+    /// Whether a redirect to this origin is allowed.
     pub(crate) fn contains(&self, origin: &Origin) -> bool {
         self.0.iter().any(|pattern| pattern.matches(origin))
     }
 }
 
-/// The entries as a browser's content security policy lists them, each after a space.
+/// The entries as sources for a content security policy, each after a space.
 impl std::fmt::Display for AllowedOrigins {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|pattern| {
@@ -246,9 +251,9 @@ mod tests {
         why: String,
     }
 
-    /// How an `allowed_hosts` entry of the corpus is written in `allowed_origins`: `h` is `https://h`; `.h`, which
-    /// there means the domain and everything below it, is two entries; without `require_https` the same again with
-    /// `http`. An entry that is not a valid host would be refused at the start, so it allows nothing here.
+    /// Converts `allowed_hosts` of the corpus to `allowed_origins`: `h` is `https://h`; `.h`, which means the domain
+    /// and its subdomains, is two entries; without `require_https` the same also with `http`. Entries that are not
+    /// valid hosts are left out, since a configuration with them would be refused.
     fn allowed(case: &Case) -> AllowedOrigins {
         let schemes: &[&str] = if case.require_https { &["https"] } else { &["https", "http"] };
         let entries = schemes.iter().flat_map(|scheme| {
@@ -263,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn t44_the_whole_corpus() {
+    fn t44_every_case_of_the_corpus() {
         let corpus = include_str!("../../tests/corpus/redirect_cases.json");
         let cases: Vec<Case> = serde_json::from_str(corpus).unwrap();
         assert!(cases.len() >= 178);
@@ -287,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_what_nobody_decodes_to_something_else() {
+    fn escapes_that_change_the_path_when_decoded_are_refused() {
         let is_accepted = |text: &str| ReturnTo::parse(text, &AllowedOrigins::default()).is_some();
         for good in ["/a%20b", "/caf%C3%A9", "/%41", "/a?b=%2F%5C%25%c0", "/a#%2f"] {
             assert!(is_accepted(good), "{good}");
@@ -321,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlong_target_is_not_cut_but_refused() {
+    fn a_target_that_is_too_long_is_refused() {
         let long = format!("/{}", "a".repeat(MAX_TARGET - 1));
         assert!(ReturnTo::parse(&long, &AllowedOrigins::default()).is_some());
         assert!(ReturnTo::parse(&format!("{long}a"), &AllowedOrigins::default()).is_none());

@@ -1,7 +1,7 @@
-//! Authenticated encryption of what a store keeps but must not read: AES-256-GCM (NIST SP 800-38D).
+//! Authenticated encryption of secrets in a store: AES-256-GCM (NIST SP 800-38D).
 //!
-//! Each purpose and each context, such as a session, has a key of its own, made of the key file's. So the random nonces
-//! of one key are few, and what was sealed for one session opens for no other.
+//! A separate key is derived from the key file for each purpose and context, such as a session. So each key is used
+//! with few random nonces, and a secret that was sealed for one session cannot be opened for another.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 use super::mac::{MacKeys, Purpose};
 use super::secret::NoRandomness;
 
-/// Seals a secret with the first key.
+/// Seals a secret with the first key. The result is the nonce, the ciphertext and the tag.
 ///
 /// # Errors
-/// The operating system gives no random bytes.
+/// The operating system's random source fails.
 pub(crate) fn seal(keys: &MacKeys, purpose: Purpose, context: &[u8], secret: &[u8]) -> Result<Vec<u8>, NoRandomness> {
     let mut nonce = [0; NONCE_LEN];
     getrandom::fill(&mut nonce).map_err(|_| NoRandomness)?;
@@ -24,7 +24,7 @@ pub(crate) fn seal(keys: &MacKeys, purpose: Purpose, context: &[u8], secret: &[u
     Ok([&nonce[..], &sealed].concat())
 }
 
-/// Opens what [`seal`] made with one of these keys, for the same purpose and context; `None` for everything else.
+/// Opens a secret that [`seal`] sealed with one of these keys, for the same purpose and context; `None` if that fails.
 pub(crate) fn open(keys: &MacKeys, purpose: Purpose, context: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
     keys.derived(purpose, &[context]).find_map(|key| {
@@ -47,7 +47,7 @@ mod tests {
     const SECRET: &[u8] = b"sessionid=3f9";
 
     #[test]
-    fn what_is_sealed_opens_for_its_purpose_context_and_keys_alone() {
+    fn a_sealed_secret_opens_only_for_its_purpose_context_and_keys() {
         let keys = MacKeys::generate().unwrap();
         let sealed = seal(&keys, Purpose::SealedJar, b"a", SECRET).unwrap();
         assert_eq!(open(&keys, Purpose::SealedJar, b"a", &sealed).unwrap().as_slice(), SECRET);
@@ -55,11 +55,11 @@ mod tests {
         assert!(open(&keys, Purpose::Receipt, b"a", &sealed).is_none(), "of another purpose");
         assert!(open(&MacKeys::generate().unwrap(), Purpose::SealedJar, b"a", &sealed).is_none(), "of another key");
         assert!(!sealed.windows(4).any(|bytes| SECRET.windows(4).any(|secret| secret == bytes)));
-        assert_ne!(seal(&keys, Purpose::SealedJar, b"a", SECRET).unwrap(), sealed, "a nonce of its own");
+        assert_ne!(seal(&keys, Purpose::SealedJar, b"a", SECRET).unwrap(), sealed, "each seal has a new nonce");
     }
 
     #[test]
-    fn nothing_that_was_changed_opens() {
+    fn a_changed_seal_does_not_open() {
         let keys = MacKeys::generate().unwrap();
         let sealed = seal(&keys, Purpose::SealedJar, b"a", SECRET).unwrap();
         for bit in 0..sealed.len() * 8 {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_rotation_old_seals_open() {
+    fn old_seals_open_after_a_rotation() {
         let [old, new] = [(), ()].map(|()| MacKeys::generate_text().unwrap());
         let before = MacKeys::parse(&old).unwrap();
         let after = MacKeys::parse(&format!("{}\n{}\n", *new, *old)).unwrap();

@@ -1,4 +1,4 @@
-//! Compares the implementation with a slow reference that follows the description step by step.
+//! Compares the implementation with a slow reference implementation that follows the description step by step.
 
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
@@ -144,7 +144,7 @@ fn has_odd_segments(path: &[u8]) -> bool {
     path.get(1).is_some_and(is_slash) || path.split(is_slash).skip(1).any(is_odd)
 }
 
-/// Returns the path with every character in its plain form; `None` if there is a control character.
+/// Returns the path with every character in its compatibility form; `None` if there is a control character.
 fn narrowed(path: &[u8]) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
     for chunk in path.utf8_chunks() {
@@ -167,9 +167,10 @@ fn narrowed(path: &[u8]) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// Whether characters beyond ASCII complete an escape.
+/// Whether non-ASCII characters complete an escape.
 fn is_escaped_again(path: &[u8]) -> bool {
-    // The first character of each plain form, and whether it, or an ignorable character before it, is not ASCII.
+    // The first character of each compatibility form, and whether it, or an ignorable character before it, is not
+    // ASCII.
     let mut letters: Vec<(char, bool)> = Vec::new();
     for chunk in path.utf8_chunks() {
         let mut unseen = false;
@@ -240,8 +241,8 @@ fn trimmed(name: &[u8]) -> &[u8] {
     name
 }
 
-/// The implementation cuts a name beyond ASCII that is longer than what is compared before it trims the normalised
-/// name, so the results may differ for such names.
+/// Whether there is a non-ASCII name longer than the compared length. The implementation cuts such a name before it
+/// trims the normalised name, so the results may differ.
 fn has_long_name(raw: &str) -> bool {
     let names = decoded(raw).and_then(|whole| narrowed(&whole)).unwrap_or_default();
     let is_long = |name: &[u8]| name.len() >= LONGEST_FORM;
@@ -252,9 +253,9 @@ fn is_beyond_limits(raw: &str) -> bool {
     RequestPath::read(raw).is_err_and(|refused| refused.detail().starts_with("so many"))
 }
 
-/// Reading costs what the limits say, whatever the path is made of.
+/// The cost of reading a path is bounded by limits.
 #[test]
-fn what_is_costly_to_read_has_limits() {
+fn costly_paths_are_limited() {
     let repeated = |before: &str, piece: &str, count: usize| format!("{before}{}", piece.repeat(count));
     let fine = [
         ("/a", "%25", MOST_PERCENT),
@@ -283,7 +284,7 @@ fn what_is_costly_to_read_has_limits() {
     }
     let long = repeated("/a%20", "a", LONGEST - 4);
     assert!(RequestPath::read(&long).is_err() && RequestPath::read(&long[..LONGEST]).is_ok());
-    assert!(RequestPath::read(&repeated("/a", "a", 10 * LONGEST)).is_ok(), "there is nothing to decide about it");
+    assert!(RequestPath::read(&repeated("/a", "a", 10 * LONGEST)).is_ok(), "a plain path has no limit here");
 }
 
 /// Pieces of paths that programs read in different ways.
