@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn t44_every_case_of_the_corpus() {
+    fn t44_the_whole_corpus() {
         let corpus = include_str!("../../tests/corpus/redirect_cases.json");
         let cases: Vec<Case> = serde_json::from_str(corpus).unwrap();
         assert!(cases.len() >= 178);

@@ -1,11 +1,11 @@
-//! Path segments that are refused: dot segments in every spelling, and segments without a name.
+//! Checks path segments. Dot segments in every spelling and segments without a name are refused.
 
 use memchr::{memchr_iter, memchr3_iter};
 
 use super::ambiguous::Ambiguous;
 use super::escapes;
 
-/// Whether a byte separates segments: a literal slash, a decoded one ([`escapes::SLASH`]), or a backslash (Windows).
+/// Whether a byte separates segments: a slash, a decoded slash ([`escapes::SLASH`]), or a backslash (Windows).
 pub(crate) const fn is_separator(byte: u8) -> bool {
     matches!(byte, b'/' | escapes::SLASH | b'\\')
 }
@@ -30,10 +30,10 @@ const fn is_mark(byte: u8) -> bool {
     matches!(byte, b';' | b'?' | b'#')
 }
 
-/// The most separators, escaped ones included, of a path about which there is anything to decide.
+/// The maximum number of separators, including escaped ones, in a path that is not plain.
 pub(super) const MOST_SEPARATORS: usize = 64;
 
-/// Checks how many segments a decoded path has: each of them costs time.
+/// Checks the number of segments of a decoded path, since each of them costs time.
 ///
 /// # Errors
 /// More than [`MOST_SEPARATORS`] separators.
@@ -45,7 +45,7 @@ pub(crate) fn count(decoded: &[u8]) -> Result<(), Ambiguous> {
     Ok(())
 }
 
-/// Checks the segments of a path whose escapes are decoded.
+/// Checks the segments of a decoded path.
 ///
 /// # Errors
 /// `.` and `..` segments, also with trailing blanks; segments that are blank or consist of parameters only; a path that
@@ -54,7 +54,7 @@ pub(crate) fn check(decoded: &[u8]) -> Result<(), Ambiguous> {
     if decoded.get(1).is_some_and(|&byte| is_separator(byte)) {
         return Err(DOUBLED);
     }
-    // Most paths have no segment that begins oddly.
+    // Fast path: in most paths no segment begins with such a byte.
     let behind = decoded.get(1..).unwrap_or_default();
     let odd = decoded.iter().zip(behind).fold(false, |odd, (&before, &byte)| {
         let separator = (before == b'/') | (before == escapes::SLASH) | (before == b'\\');
@@ -72,10 +72,10 @@ const fn is_odd(byte: u8) -> bool {
     (byte == b'.') | (byte == b' ') | (byte == b';')
 }
 
-/// Checks the first segment of a decoded path without the separator in front.
+/// Checks the first segment of a decoded path, given without the separator before it.
 ///
 /// # Errors
-/// See [`check`].
+/// As for [`check`].
 pub(crate) fn check_first(path: &[u8]) -> Result<(), Ambiguous> {
     if !path.first().is_some_and(|&first| is_odd(first)) {
         return Ok(());
@@ -97,20 +97,20 @@ pub(crate) fn check_first(path: &[u8]) -> Result<(), Ambiguous> {
 pub(crate) const DOUBLED: Ambiguous = Ambiguous::because("\"//\"");
 const MOVES: Ambiguous = Ambiguous::because("a \".\" or \"..\" segment");
 
-/// The state of the check: what the segment consists of until now.
+/// The state of the check: the content of the segment so far.
 #[derive(Clone, Copy)]
 enum Seen {
     Nothing,
     Dot,
     TwoDots,
-    /// Three or more dots: an ordinary name.
+    /// Three or more dots, which are an ordinary name.
     ManyDots,
     Blanks,
     DotsAndBlanks,
     Other,
-    /// It is a `.` or `..` segment.
+    /// The segment is `.` or `..`.
     Moves,
-    /// It consists of blanks, or of parameters only.
+    /// The segment consists of blanks or of parameters only.
     Nameless,
 }
 

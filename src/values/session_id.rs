@@ -1,4 +1,4 @@
-//! The secret in the browser's cookie, and the two other names of the session: its key and its public handle.
+//! The session id in the cookie, and two values derived from it: the key of the session, and its public handle.
 
 use std::fmt;
 
@@ -8,39 +8,41 @@ use sha2::{Digest, Sha256};
 pub(crate) use super::secret::NoRandomness;
 use super::secret::{CookieSecret, digest_of, is_cookie_value};
 
-/// The 256 random bits in a browser's cookie. They are a bearer credential, so they have no `Display`, their `Debug` is
-/// blank, and only the cookie holds them.
+/// The session id: 256 random bits in the cookie. It is a bearer credential, so there is no `Display`, `Debug` does not
+/// show it, and it is stored nowhere but in the cookie.
 #[derive(Clone)]
 pub struct SessionId(CookieSecret);
 
-/// The SHA-256 of a cookie value: what tables and stores know a session by.
+/// The SHA-256 of a cookie value, by which tables and stores identify a session.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey([u8; 32]);
 
-/// The public name of a session, for operators and pages: it finds a session but never opens one.
+/// The public handle of a session, for operators and pages. A session can be found by it, but not used.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Handle(String);
 
 impl SessionId {
-    /// A new id from the operating system's generator.
+    /// A new id from the operating system's random source.
+    ///
+    /// # Errors
+    /// The random source fails.
     pub fn generate() -> Result<Self, NoRandomness> {
         CookieSecret::generate().map(Self)
     }
 
-    /// The cookie value. For the `Set-Cookie` line of the person it belongs to, and nothing else.
+    /// The cookie value. It is only for the `Set-Cookie` header of the user's own answer.
     pub fn cookie_value(&self) -> String {
         self.0.cookie_value()
     }
 
-    /// The name of this session in tables and stores.
+    /// The key of the session.
     pub fn key(&self) -> SessionKey {
         SessionKey(self.0.digest())
     }
 }
 
 impl SessionKey {
-    /// The key of the session that a cookie value opens. `None` for anything but the one spelling that
-    /// [`SessionId::cookie_value`] gives.
+    /// The key for a cookie value; `None` unless it has exactly the form that [`SessionId::cookie_value`] makes.
     pub fn of_cookie_value(value: &[u8]) -> Option<Self> {
         is_cookie_value(value).then(|| Self(digest_of(value)))
     }
@@ -50,17 +52,17 @@ impl SessionKey {
         &self.0
     }
 
-    /// The hash that a store has kept.
+    /// The key from the bytes in a store.
     pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// A number that spreads sessions evenly, the same on every machine. It never leaves the program.
+    /// A hash for sticky load balancing, the same on every machine. It never leaves the program.
     pub(crate) fn affinity(&self) -> u64 {
         self.0.first_chunk().map_or(0, |head| u64::from_le_bytes(*head))
     }
 
-    /// The public name that belongs to this key.
+    /// The handle: base32 of the first 10 bytes of a hash of the key.
     pub(crate) fn handle(&self) -> Handle {
         let hash = Sha256::new().chain_update(b"handle").chain_update(self.0).finalize();
         let (head, _) = hash.split_at(10);
@@ -69,7 +71,7 @@ impl SessionKey {
 }
 
 impl Handle {
-    /// The sixteen characters.
+    /// The 16 characters of the handle.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_prints_the_secret() {
+    fn debug_does_not_show_the_secret() {
         let id = SessionId::generate().unwrap();
         assert_eq!(format!("{id:?}"), "SessionId(…)");
         let key = SessionKey([7; 32]);
@@ -124,13 +126,13 @@ mod tests {
     }
 
     #[test]
-    fn affinities_are_a_part_of_the_key() {
+    fn the_affinity_is_a_part_of_the_key() {
         let key = SessionKey(std::array::from_fn(|at| at as u8));
         assert_eq!(key.affinity(), 0x0706_0504_0302_0100);
     }
 
     #[test]
-    fn handles_are_no_prefix_of_the_key() {
+    fn the_handle_is_not_a_prefix_of_the_key() {
         let key = SessionId::generate().unwrap().key();
         let of_key = BASE32_NOPAD.encode(&key.0).to_ascii_lowercase();
         assert!(!of_key.starts_with(key.handle().as_str()));

@@ -1,12 +1,12 @@
-//! The target of a request: what is matched is every reading of it, and what is forwarded is one spelling.
+//! The target of a request. Rules apply to every reading of it, and its canonical spelling is forwarded.
 //!
-//! Escapes of unreserved characters are decoded, the others written in upper case, dot segments removed (RFC 3986
-//! 6.2.2). The query is forwarded unchanged.
+//! In the canonical spelling, escapes of unreserved characters are decoded, the others are in upper case, and dot
+//! segments are removed (RFC 3986 6.2.2). The query is forwarded unchanged.
 
 use super::ambiguous::Ambiguous;
 use super::readings::RequestPath;
 
-/// A path and an untouched query.
+/// A canonical path and an unchanged query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target<'a> {
     path: RequestPath<'a>,
@@ -14,14 +14,14 @@ pub struct Target<'a> {
     authority: Option<&'a str>,
 }
 
-/// The target of an `OPTIONS` that asks about the whole server (RFC 9112 3.2.4).
+/// The target of an `OPTIONS` request for the whole server (RFC 9112 3.2.4).
 pub(crate) const ASTERISK: &[u8] = b"*";
 
 impl<'a> Target<'a> {
-    /// Reads the target of a request line (RFC 9112 3.2): origin-form, or absolute-form for http and https, whose
-    /// authority the caller compares with the `Host`.
+    /// Parses the target of a request line (RFC 9112 3.2): origin-form, or absolute-form with http or https, whose
+    /// authority the caller compares with `Host`.
     ///
-    /// Judges the bytes as they came. A parsed URI would already have lost what made them ambiguous.
+    /// It works on the bytes as received, since a parsed URI no longer shows what made them ambiguous.
     ///
     /// # Errors
     /// The target is ambiguous or not a valid path.
@@ -30,10 +30,10 @@ impl<'a> Target<'a> {
         Ok(Self { path: RequestPath::read(path)?, query: query.get(1..), authority })
     }
 
-    /// The authority of a target in absolute form. Its path is not judged.
+    /// The authority of a target in absolute form; `None` for a path. The path is not checked.
     ///
     /// # Errors
-    /// What is neither a path nor such a target.
+    /// The target has neither form.
     pub(crate) fn authority_of(raw: &[u8]) -> Result<Option<&str>, Ambiguous> {
         split(raw).map(|(authority, ..)| authority)
     }
@@ -43,7 +43,7 @@ impl<'a> Target<'a> {
         &self.path
     }
 
-    /// Settles for another form of the path.
+    /// Replaces the path by another form of it.
     pub(crate) fn set_path(&mut self, path: RequestPath<'a>) {
         self.path = path;
     }
@@ -58,13 +58,13 @@ impl<'a> Target<'a> {
         self.authority
     }
 
-    /// What to write in the upstream's request line instead of what came; `None` where it is that already.
+    /// The target for the upstream's request line; `None` if it equals the received one.
     pub fn rewritten(&self) -> Option<Vec<u8>> {
         let same = self.path.is_untouched() && self.authority.is_none();
         (!same).then(|| self.to_bytes())
     }
 
-    /// Path and query as they are forwarded.
+    /// The canonical path and the query, as they are forwarded.
     pub fn to_bytes(&self) -> Vec<u8> {
         let query = self.query.map_or([&b""[..], b""], |query| [b"?", query]);
         [&[self.path.text().as_bytes()][..], &query].concat().concat()
@@ -83,17 +83,18 @@ fn split(raw: &[u8]) -> Result<(Option<&str>, &str, &[u8]), Ambiguous> {
 
 const UNESCAPED: Ambiguous = Ambiguous::because("a letter beyond ASCII that is not escaped");
 
-/// No blank, control character or fragment; bytes beyond ASCII only in the query, which no rule depends on.
+/// Refuses blanks, control characters and fragments, and non-ASCII bytes outside of the query, on which no rule
+/// depends.
 fn check_bytes(head: &[u8], query: &[u8]) -> Result<(), Ambiguous> {
-    // Without stopping at the first odd one, so that the compiler compares many bytes at once.
+    // There is no early exit, so that the compiler can vectorise the loops.
     let is_fine = |byte: u8| (byte > b' ') & (byte != 0x7f) & (byte != b'#');
     let fine = head.iter().fold(true, |fine, &byte| fine & is_fine(byte) & byte.is_ascii())
         && query.iter().fold(true, |fine, &byte| fine & is_fine(byte));
-    if fine { Ok(()) } else { blame(head, query) }
+    if fine { Ok(()) } else { find_cause(head, query) }
 }
 
-/// What is wrong with them.
-fn blame(head: &[u8], query: &[u8]) -> Result<(), Ambiguous> {
+/// The error for the bytes that are not allowed.
+fn find_cause(head: &[u8], query: &[u8]) -> Result<(), Ambiguous> {
     let blank = |text: &[u8]| text.iter().fold(false, |found, &byte| found | (byte <= b' ') | (byte == 0x7f));
     if blank(head) || blank(query) {
         return Err(Ambiguous::because("a blank or a control character"));
@@ -160,7 +161,7 @@ mod tests {
             ("/a?\"<>^`{|}\\;:/?@", "/a?\"<>^`{|}\\;:/?@"),
             ("http://app.test/logout", "/logout"),
             ("HTTP://app.test", "/"),
-            // What some programs read literally.
+            // Targets that some programs read literally.
             ("/a//b", "/a//b"),
             ("/a//b///c/", "/a//b///c/"),
             ("/a//../b", "/b"),
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_could_read_in_one_way_is_refused() {
+    fn ambiguous_targets_are_refused() {
         let cases = [
             "", "logout", "admin/x", "../admin", "?x", ";/admin", "@evil/", "app.test:80", "*", "\\admin", "//logout",
             "///logout", "/\\logout", "/logout\\", "/logout%00", "/logout%09", "/log%6fut%", "/logout%zz",
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_name_what_is_to_blame() {
+    fn refusals_name_the_cause() {
         let cases = [
             ("/a/..%2Fb", "a \".\" or \"..\" segment"),
             ("/a%00", "%00"),
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_canonical_target_is_forwarded_as_it_came() {
+    fn a_canonical_target_is_forwarded_unchanged() {
         let target = Target::parse(b"/a/b?q=1").unwrap();
         assert_eq!((target.rewritten(), target.path().text(), target.query()), (None, "/a/b", Some(&b"q=1"[..])));
         let rewritten = |raw: &'static str| Target::parse(raw.as_bytes()).unwrap().rewritten();

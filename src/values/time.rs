@@ -1,4 +1,4 @@
-//! The only clock of the program. Everything that depends on time is given a [`Clock`], so that tests can set it.
+//! The clock of the program. Everything that depends on time is given a [`Clock`], so that tests can set it.
 
 use std::ops::Add;
 use std::sync::Arc;
@@ -7,36 +7,36 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 
-/// A moment of monotonic time, in milliseconds. It never goes back. A clock begins at [`BEFORE`], so that sessions that
-/// are older than the process have valid moments as well.
+/// A moment of monotonic time, in milliseconds. A clock begins at [`BEFORE`], so that sessions that are older than the
+/// process have valid moments as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(u64);
 
-/// The range before the start of a clock, in milliseconds: more than the longest lifetime of a session.
+/// The moment at the start of a clock, in milliseconds: more than the longest lifetime of a session.
 const BEFORE: u64 = 400 * 24 * 60 * 60 * 1000;
 
 impl Moment {
-    /// A moment from its whole seconds.
+    /// The moment with this number of whole seconds.
     pub(crate) const fn from_seconds(seconds: u32) -> Self {
         Self(seconds as u64 * 1000)
     }
 
-    /// Its whole seconds: what sessions store (136 years fit).
+    /// The moment in whole seconds, as sessions store it (136 years fit).
     pub fn seconds(self) -> u32 {
         u32::try_from(self.0 / 1000).unwrap_or(u32::MAX)
     }
 
-    /// Its milliseconds.
+    /// The moment in milliseconds.
     pub(crate) const fn millis(self) -> u64 {
         self.0
     }
 
-    /// So much earlier.
+    /// The moment that is earlier by `duration`.
     pub(crate) fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// The time since `earlier`; zero if that lies ahead.
+    /// The time since `earlier`; zero if that is later.
     pub fn duration_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -51,17 +51,17 @@ impl Add<Duration> for Moment {
     }
 }
 
-/// Seconds since 1970, for display and for other systems; never for measuring durations.
+/// Wall-clock time in seconds since 1970, for display and for other systems. It is never used to measure durations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WallTime(pub(crate) u64);
 
-/// Where the time comes from. Cheap to clone; clones show the same time.
+/// A source of time. Cheap to clone; clones show the same time.
 #[derive(Clone, Debug)]
 pub struct Clock(Arc<Source>);
 
 #[derive(Debug)]
 enum Source {
-    /// The system's monotonic clock has shown so many milliseconds at the beginning.
+    /// The system's clocks. `origin` is the monotonic clock in milliseconds at the start.
     System {
         origin: u64,
     },
@@ -70,7 +70,7 @@ enum Source {
     },
 }
 
-/// Moves a manual clock.
+/// The handle that moves a manual clock.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<Source>);
 
@@ -78,12 +78,12 @@ pub struct ManualClock(Arc<Source>);
 const MANUAL_WALL_START: u64 = 1_767_225_600;
 
 impl Clock {
-    /// The machine's clock: monotonic moments, wall time for display.
+    /// The clock of the system.
     pub fn system() -> Self {
         Self(Arc::new(Source::System { origin: monotonic_millis() }))
     }
 
-    /// A clock that stands still until it is moved.
+    /// A clock for tests that stands still until it is moved by the handle.
     pub fn manual() -> (Self, ManualClock) {
         let source = Arc::new(Source::Manual { millis: AtomicU64::new(BEFORE) });
         (Self(Arc::clone(&source)), ManualClock(source))
@@ -110,14 +110,14 @@ impl Clock {
         }
     }
 
-    /// The moment of a wall time. A time in the future counts as now: a wall clock that was set back must not make
-    /// anything younger than that.
+    /// Converts a wall time. A time in the future counts as now, so that a wall clock that was set back does not put
+    /// moments into the future.
     pub(crate) fn moment_of(&self, wall: WallTime) -> Moment {
         let ago = self.wall().0.saturating_sub(wall.0);
         Moment(self.now().0.saturating_sub(ago.saturating_mul(1000)))
     }
 
-    /// The wall time of a moment of this clock.
+    /// Converts a moment of this clock to wall time.
     pub(crate) fn wall_at(&self, moment: Moment) -> WallTime {
         let ago = self.now().duration_since(moment).as_secs();
         let ahead = moment.duration_since(self.now()).as_secs();
@@ -125,9 +125,10 @@ impl Clock {
     }
 }
 
-/// Read several times in each request: in the unit that moments have, which `Instant` would be converted to.
+/// The system's monotonic clock. It is read several times for each request, directly in the unit of moments, which
+/// saves the conversion from `Instant`.
 fn monotonic_millis() -> u64 {
-    // It begins when the system does: neither part is negative. Every system that this is built for has it.
+    // The clock begins at the boot, so neither part is negative. It exists on all supported systems.
     clock_gettime(ClockId::CLOCK_MONOTONIC)
         .map_or(0, |time| time.tv_sec().unsigned_abs() * 1000 + time.tv_nsec().unsigned_abs() / 1_000_000)
 }
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manual_clock_moves_only_when_told() {
+    fn a_manual_clock_moves_only_by_its_handle() {
         let (clock, clock_handle) = Clock::manual();
         let before = clock.now();
         assert_eq!(clock.now(), before);
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_before_the_program_has_its_moment() {
+    fn times_before_the_start_of_the_program_have_moments() {
         for clock in [Clock::manual().0, Clock::system()] {
             let (now, wall) = (clock.now(), clock.wall());
             let age = |ago: u64| now.duration_since(clock.moment_of(WallTime(wall.0 - ago))).as_secs();
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_moment_is_no_negative_duration() {
+    fn the_duration_since_a_later_moment_is_zero() {
         let later = Moment::default() + Duration::from_secs(1);
         assert_eq!(Moment::default().duration_since(later), Duration::ZERO);
     }

@@ -1,4 +1,4 @@
-//! The address of an application, in the notation of the configuration.
+//! The address of an upstream, in the notation of the configuration.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,47 +10,46 @@ use super::origin::{Authority, Host, Scheme};
 
 /// One upstream as configured: `http://host[:port]`, `https://host[:port]`, `unix:/path` or `demo`.
 ///
-/// Nothing behind the port: the path that the application sees is the one that was judged, so an upstream has
-/// none of its own.
+/// There is no path: the application receives the path that was checked, without a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum UpstreamAddress {
     /// An application reached over TCP.
     Tcp {
-        /// Plain, or over TLS with the certificate checked against `host`.
+        /// `http`, or `https` with the certificate verified for `host`.
         scheme: Scheme,
-        /// A name to resolve, or an address.
+        /// The name to be resolved, or the IP address.
         host: Host,
-        /// Where it listens; the scheme's own port where none was written.
+        /// The port; the default port of the scheme if none is given.
         port: u16,
     },
-    /// Plain HTTP over a unix socket with this absolute path.
+    /// Plain HTTP over the unix socket with this absolute path.
     Unix(PathBuf),
-    /// The built-in sample application. Where it listens is known once it has been started.
+    /// The built-in sample application. Its address is known when it has been started.
     Sample,
 }
 
-/// The word for the sample application.
+/// The address of the sample application in the configuration.
 const SAMPLE: &str = "demo";
 
-/// The longest path that fits a unix socket address on Linux: 108 bytes with the final NUL.
+/// The maximum length of the path of a unix socket on Linux in bytes, without the terminating NUL.
 const MAX_SOCKET_PATH: usize = 107;
 
-/// What is wrong with an upstream address, and what to write instead.
+/// A mistake in an upstream address, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{problem}; write {write}")]
 pub struct BadUpstreamAddress {
-    /// What is wrong, as the end of a sentence that begins with the text.
+    /// The mistake, as the end of a sentence that begins with the address.
     pub(crate) problem: &'static str,
-    /// What to write.
+    /// What to write instead.
     pub(crate) write: String,
 }
 
 impl UpstreamAddress {
-    /// Reads an address.
+    /// Parses an address.
     ///
     /// # Errors
-    /// The problem and what to write: for a bare `host:port` the same with `http://`, for an address with a
-    /// path the same without it.
+    /// [`BadUpstreamAddress`], with a correction: for `host:port` the same with `http://`, for an address with a path
+    /// the same without it.
     pub fn parse(text: &str) -> Result<Self, BadUpstreamAddress> {
         if text == SAMPLE {
             return Ok(Self::Sample);
@@ -72,7 +71,7 @@ impl UpstreamAddress {
         matches!(self, Self::Tcp { scheme: Scheme::Https, .. })
     }
 
-    /// The socket address, where the host is an address already and needs no resolving.
+    /// The socket address, if the host is an IP address and needs no resolving.
     pub(crate) fn literal(&self) -> Option<SocketAddr> {
         let Self::Tcp { host, port, .. } = self else { return None };
         Some(SocketAddr::new(host.ip()?, *port))
@@ -101,7 +100,7 @@ fn parse_tcp(scheme: Scheme, rest: &str) -> Result<UpstreamAddress, BadUpstreamA
     let Some(Authority { host, port }) = authority else {
         return Err(bad("has no valid host and port", format!("\"{name}://127.0.0.1:9000\"")));
     };
-    // The engine checks a certificate for `a_b.example.com` against `a-b.example.com`.
+    // The engine would verify the certificate of `a_b.example.com` for `a-b.example.com`.
     if scheme == Scheme::Https && host.as_str().contains('_') {
         return Err(bad(
             "has an underscore, which no certificate can contain",
@@ -154,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_and_folded() {
+    fn addresses_are_parsed_and_normalised() {
         let cases = [
             ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
             ("HTTP://App.Internal", "http://app.internal:80"),

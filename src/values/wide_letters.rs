@@ -1,8 +1,8 @@
-//! Letters that programs take for other letters: full-width and ornamental forms, capitals, and what is not seen at all
-//! (Unicode: NFKC, case folding, Default_Ignorable_Code_Point).
+//! Normalises characters that some programs take for others: full-width and ornamental forms, capitals, and invisible
+//! characters (Unicode: NFKC, case folding, Default_Ignorable_Code_Point).
 //!
-//! Windows, macOS, Python's `unicodedata.normalize` and many databases read `ａdmin` as `admin`. Everything is brought
-//! to decomposed small letters here, whatever form it came in. A wide slash becomes [`SLASH`].
+//! Windows, macOS, Python's `unicodedata.normalize` and many databases read `ａdmin` as `admin`. All characters are
+//! converted to their *plain form*: decomposed lower-case letters. A full-width slash becomes [`SLASH`].
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -13,17 +13,17 @@ use super::ambiguous::Ambiguous;
 use super::escapes::SLASH;
 use super::fixed_buffer::{FixedBuffer, at_percent_or_wide, lower_case};
 
-/// Returns `text` with the characters that could delimit or form segments in their plain form, and ASCII letters in
-/// lower case; `None` if it has no such characters. Bytes that are not UTF-8 stay.
+/// The text with characters that could be delimiters or form dot segments in their plain form, and ASCII letters in
+/// lower case; `None` if it has no such characters. Bytes that are not UTF-8 are not changed.
 ///
 /// # Errors
-/// Control characters above ASCII, and escapes that appear only in the plain form.
+/// Non-ASCII control characters, and escapes that exist only in the plain form.
 pub(crate) fn narrow_signs(text: &[u8]) -> Result<Option<Vec<u8>>, Ambiguous> {
     if !text.iter().any(|&byte| stands_out(byte)) {
         return Ok(None);
     }
     let mut plain = FixedBuffer::of(text.len());
-    // Whether an escape has begun that a character beyond ASCII may complete; whether it already has such a character.
+    // Whether an escape has begun that a non-ASCII character may complete, and whether it already has such a character.
     let (mut watched, mut wide) = (false, false);
     let mut rest = text;
     while let [first, behind @ ..] = rest {
@@ -73,7 +73,7 @@ pub(crate) fn narrow_signs(text: &[u8]) -> Result<Option<Vec<u8>>, Ambiguous> {
 /// The no-break space in ISO 8859-1.
 const LATIN_BLANK: u8 = 0xa0;
 
-/// Whether [`push_sign`] replaces a character, or it is a control character.
+/// Whether a character is replaced by [`push_sign`], or is a control character.
 fn is_sign(letter: char) -> bool {
     let code = letter as usize;
     match SIGNS.get(code / 64) {
@@ -82,7 +82,7 @@ fn is_sign(letter: char) -> bool {
     }
 }
 
-/// A bit for each character of the basic plane. Beyond it nothing but what is unseen is replaced.
+/// A bit for each character of the basic multilingual plane. In other planes only ignorable characters are replaced.
 static SIGNS: LazyLock<Vec<u64>> = LazyLock::new(|| {
     let is_sign = |code: u32| char::from_u32(code).is_some_and(|letter| letter.is_control() || is_replaced(letter));
     (0..1024).map(|word| (0..64).fold(0, |signs, bit| signs | u64::from(is_sign(word * 64 + bit)) << bit)).collect()
@@ -94,7 +94,7 @@ fn is_replaced(letter: char) -> bool {
     plain.written() != letter.encode_utf8(&mut [0; 4]).as_bytes()
 }
 
-/// Decodes the first character, if the bytes are UTF-8.
+/// The first character, if the bytes begin with valid UTF-8.
 fn first_letter(text: &[u8]) -> Option<char> {
     let rest = |byte: u8| u32::from(byte & 0x3f);
     match *text {
@@ -144,7 +144,7 @@ fn is_digit(letter: char) -> bool {
     first.is_some_and(|first| first.is_ascii_hexdigit())
 }
 
-/// Every letter of a name in its plain form, as far as `most` bytes of it. Its signs are plain already.
+/// A name with every letter in its plain form, up to about `most` bytes. Its signs must be in their plain form already.
 pub(crate) fn narrow_letters(name: &[u8], most: usize) -> Cow<'_, [u8]> {
     if name.is_ascii() {
         return Cow::Borrowed(name);
@@ -167,7 +167,7 @@ pub(crate) fn narrow_letters(name: &[u8], most: usize) -> Cow<'_, [u8]> {
 
 fn push_sign(letter: char, plain: &mut FixedBuffer) {
     match letter {
-        // Han and Hangul, the bulk of honest letters here, are plain.
+        // Fast path for Kana, Han and Hangul, which are plain: the most frequent characters here.
         '\u{3041}'..='\u{3163}' | '\u{3165}'..='\u{d7a3}' => plain.extend(letter.encode_utf8(&mut [0; 4]).as_bytes()),
         '\u{200b}'..='\u{200f}' | '\u{ad}' => {}
         '\u{a0}' => plain.push(b' '),
@@ -201,7 +201,7 @@ fn push_sign(letter: char, plain: &mut FixedBuffer) {
 fn push_letter(letter: char, plain: &mut Vec<u8>) {
     match letter {
         '\0'..='\x7f' => plain.push(letter.to_ascii_lowercase() as u8),
-        // Han, which has no other forms.
+        // Han without other forms.
         '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{2f7ff}' | '\u{30000}'..='\u{3ffff}' => push(letter, plain),
         _ => match PlainForms::of(letter) {
             Some(forms) => forms.push(letter, plain),
@@ -213,7 +213,8 @@ fn push_letter(letter: char, plain: &mut Vec<u8>) {
     }
 }
 
-/// A letter without its case, by way of the capital: `ı` and `ſ` become `I` and `S` to programs that ask for capitals.
+/// Appends a letter in lower case, converted by way of upper case: `ı` and `ſ` become `I` and `S` in programs that
+/// compare in upper case.
 fn push_part(part: char, plain: &mut Vec<u8>) {
     let capitals = part.to_lowercase().flat_map(char::to_uppercase);
     for small in capitals.flat_map(char::to_lowercase) {
@@ -225,22 +226,22 @@ fn push_part(part: char, plain: &mut Vec<u8>) {
     }
 }
 
-/// Precomputed plain forms of the characters of a block.
+/// The precomputed plain forms of the characters in a range.
 struct PlainForms {
     first: char,
     text: Vec<u8>,
-    /// Where the form of each character ends in `text`.
+    /// The end of the form of each character in `text`.
     ends: Vec<u32>,
 }
 
 /// Most scripts.
 static SCRIPTS: LazyLock<PlainForms> = LazyLock::new(|| PlainForms::new('\0', '\u{3400}'));
-/// Ligatures, and letters in the shapes that they have within words.
+/// Ligatures, and the contextual shapes of letters.
 static PRESENTATION_FORMS: LazyLock<PlainForms> = LazyLock::new(|| PlainForms::new('\u{f900}', '\u{10000}'));
-/// Historic scripts, mathematical letters, and letters in circles and boxes.
+/// Historic scripts, mathematical letters, and enclosed letters.
 static SUPPLEMENTARY_PLANE: LazyLock<PlainForms> = LazyLock::new(|| PlainForms::new('\u{10000}', '\u{1f200}'));
 
-/// Han in older encodings.
+/// Compatibility ideographs.
 static COMPATIBILITY_HAN: LazyLock<PlainForms> = LazyLock::new(|| PlainForms::new('\u{2f800}', '\u{2fa20}'));
 
 impl PlainForms {
@@ -254,7 +255,7 @@ impl PlainForms {
         forms
     }
 
-    /// The forms with that of this character, if it is in one of the blocks.
+    /// The range with this character, if there is one.
     fn of(letter: char) -> Option<&'static Self> {
         match letter {
             ..'\u{3400}' => Some(&SCRIPTS),
@@ -277,7 +278,7 @@ fn push(letter: char, plain: &mut Vec<u8>) {
     plain.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// Code points that are not shown and that file systems and frameworks leave out.
+/// Ignorable characters, which are invisible and which file systems and frameworks leave out.
 pub(super) const fn is_unseen(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_brought_to_their_plain_form() {
+    fn letters_are_converted_to_their_plain_form() {
         let cases = [
             ("Admin", "admin"),
             ("ａｄＭＩＮ", "admin"),
@@ -330,10 +331,9 @@ mod tests {
         assert_eq!(signs("％x%ü").as_deref(), Some("%x%ü"));
         assert_eq!(narrow_signs(b"caf\xe9\xa0\xc3\xa0").unwrap().unwrap(), b"caf\xe9 \xc3\xa0");
         assert_eq!(narrow_letters(b"caf\xe9", 9).as_ref(), b"caf\xe9");
-        assert!(narrow_letters("\u{fdfa}".repeat(99).as_bytes(), 9).len() < 99, "what is long is cut");
+        assert!(narrow_letters("\u{fdfa}".repeat(99).as_bytes(), 9).len() < 99, "a long name is cut");
     }
 
-    /// Whatever form a letter comes in, it has one plain form.
     #[test]
     fn every_form_of_a_letter_has_the_same_plain_form() {
         let mut odd: Vec<char> = Vec::new();
@@ -354,9 +354,9 @@ mod tests {
         assert!(odd.is_empty(), "{}: {odd:?}", odd.len());
     }
 
-    /// The cheap way misses no letter that could take a path apart.
+    /// The fast conversion misses no character that could be a delimiter.
     #[test]
-    fn every_sign_is_seen_the_cheap_way() {
+    fn every_delimiter_is_found_by_the_fast_conversion() {
         for letter in '\u{a0}'..=char::MAX {
             let full: String = letter.nfkd().collect();
             let only = |set: &str| full.chars().all(|part| set.contains(part));

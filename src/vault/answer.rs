@@ -1,4 +1,4 @@
-//! How each `Set-Cookie` of an application's answer is handled.
+//! Handles the `Set-Cookie` headers of an application's answer.
 
 use super::browser_cookie::BrowserCookie;
 use super::jar::Asked;
@@ -8,18 +8,18 @@ use super::set_cookie::SetCookie;
 use super::store::{Hosts, Vault};
 use crate::values::time::WallTime;
 
-/// How the cookies of an answer are handled.
+/// The decisions about the cookies of an answer.
 #[derive(Debug, Default)]
 pub(crate) struct AnswerCookies {
-    /// For each line, in their order, whether the browser gets it.
+    /// For each `Set-Cookie` header, in their order, whether it is passed to the browser.
     pub(crate) passes: Vec<bool>,
-    /// What the browser is to forget.
+    /// The cookies that are to be expired in the browser.
     pub(crate) expire: Vec<BrowserCookie>,
 }
 
 impl Vault {
-    /// Judges the `Set-Cookie` lines of an answer to a request that this session made. `None`: the session has ended,
-    /// and its answer sets no cookie. `browser_has`: whether the request carried a cookie of this name.
+    /// Handles the `Set-Cookie` headers of an answer to a request of this session. `None` if the session has ended:
+    /// then the answer may set no cookie. `browser_has` says whether the request had a cookie with this name.
     pub(crate) fn answer<'a>(
         &self,
         host: &str,
@@ -45,7 +45,7 @@ impl Vault {
     }
 }
 
-/// Learns from an answer to a request without a session which names the application keeps from scripts.
+/// Learns the names of `HttpOnly` cookies from an answer to a request without a session.
 pub(crate) fn learn<'a>(asked: Asked<'a>, route: RouteCookies<'_>, lines: impl Iterator<Item = &'a [u8]>) {
     if route.rules.mode != AppCookies::Vault {
         return;
@@ -57,7 +57,7 @@ pub(crate) fn learn<'a>(asked: Asked<'a>, route: RouteCookies<'_>, lines: impl I
     }
 }
 
-/// Whether the browser gets a deletion: only where it may hold that name.
+/// Applies a deletion to the vault. Returns whether it is passed to the browser, which may hold the cookie.
 fn delete<'a>(
     hosts: &mut Hosts,
     host: &str,
@@ -72,12 +72,12 @@ fn delete<'a>(
     may_hold || !was_here || cookie.domain.is_some()
 }
 
-/// Whether a `Set-Cookie` line deletes a cookie: of the answer that ends a session, nothing else passes.
+/// Whether a `Set-Cookie` header deletes a cookie. In the answer that ends a session, only deletions pass.
 pub(crate) fn is_deletion(line: &[u8], now: WallTime) -> bool {
     SetCookie::parse(line).is_some_and(|cookie| cookie.is_deletion(now))
 }
 
-/// Keeps a cookie. Whether the browser gets it.
+/// Puts a cookie into the vault, or remembers it. Returns whether it is passed to the browser.
 fn set<'a>(
     hosts: &mut Hosts,
     host: &str,
@@ -90,14 +90,14 @@ fn set<'a>(
     let (name, path) = (cookie.name, cookie.path(asked.path));
     let mut destination = route.rules.destination(cookie, asked.https);
     if destination == Destination::Vault && hosts.put(host, cookie, asked).is_err() {
-        tracing::warn!(%host, cookie = %name.escape_ascii(), "more cookies than a session may keep here: it passes");
+        tracing::warn!(%host, cookie = %name.escape_ascii(), "the vault of a session is full: the cookie is passed to the browser");
         destination = Destination::Browser;
     }
     let Some(cookies) = hosts.at(host) else { return true };
     if destination == Destination::Vault {
         route.learned.note(name, path);
         let held = cookies.take_remembered(name);
-        // Under one name the application would get two values, and one of them would be the browser's choice.
+        // Otherwise the application would get two values with this name, one of which the browser could choose.
         if held.is_empty() && browser_has(name) {
             expire.push(BrowserCookie::of_host(name, path));
         }

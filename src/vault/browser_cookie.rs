@@ -1,4 +1,4 @@
-//! A cookie that a browser holds, as far as it takes to make the browser forget it.
+//! The identification of a cookie in a browser, in order to expire it.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use http::HeaderValue;
 use super::saved::{Reader, Writer};
 use super::set_cookie::SetCookie;
 
-/// Deletions in one answer, in bytes: proxies in front have small buffers.
+/// The maximum total size of deletions in one answer, in bytes: proxies in front have small buffers.
 const MOST_BYTES: usize = 3 * 1024;
 
-/// Name, path and domain: what identifies a cookie in a browser.
+/// Name, path and domain, which together identify a cookie in a browser (RFC 6265 5.3).
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct BrowserCookie {
     pub(super) name: Box<[u8]>,
@@ -35,7 +35,7 @@ impl BrowserCookie {
         }
     }
 
-    /// A cookie of one host.
+    /// A host-only cookie.
     pub(super) fn of_host(name: &[u8], path: &[u8]) -> Self {
         Self { name: name.into(), path: path.into(), domain: None, partitioned: false }
     }
@@ -53,7 +53,7 @@ impl BrowserCookie {
         Some(Self { name: name.into(), path: path.into(), domain, partitioned: flags & 2 != 0 })
     }
 
-    /// The lines that expire it: for a cookie of a domain its form of one host, too.
+    /// The `Set-Cookie` values that expire the cookie; for a domain cookie also one for the host-only form.
     fn lines(&self, https: bool) -> impl Iterator<Item = HeaderValue> {
         let forms = [None, self.domain.as_deref()];
         forms.into_iter().take(1 + usize::from(self.domain.is_some())).filter_map(move |domain| {
@@ -67,15 +67,15 @@ impl BrowserCookie {
     }
 }
 
-/// The `Set-Cookie` lines that make a browser forget the first of these, and how many of them: as many as fit into one
-/// answer, and one at least. `https`: whether the browser uses https.
+/// The `Set-Cookie` values that expire the first of these cookies, as many as fit into one answer and at least one, and
+/// the number of these cookies. `https` says whether the browser uses https.
 pub(crate) fn expire(cookies: &[BrowserCookie], https: bool) -> (Vec<HeaderValue>, usize) {
     let (mut lines, mut size) = (Vec::new(), 0);
-    for (told, cookie) in cookies.iter().enumerate() {
+    for (expired, cookie) in cookies.iter().enumerate() {
         let further: Vec<_> = cookie.lines(https).collect();
         size += further.iter().map(HeaderValue::len).sum::<usize>();
-        if size > MOST_BYTES && told > 0 {
-            return (lines, told);
+        if size > MOST_BYTES && expired > 0 {
+            return (lines, expired);
         }
         lines.extend(further);
     }
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_is_expired_as_it_was_set() {
+    fn a_cookie_is_expired_with_the_attributes_with_which_it_was_set() {
         let cases: [(&str, bool, &[&str]); 5] = [
             ("a=b", false, &["a=; Max-Age=0; Path=/a"]),
             ("a=b; Path=/; Secure", true, &["a=; Max-Age=0; Path=/; Secure"]),
@@ -105,16 +105,16 @@ mod tests {
     }
 
     #[test]
-    fn one_answer_has_a_limit() {
+    fn the_deletions_in_one_answer_are_limited() {
         let many: Vec<_> = (0..100).map(|n| cookie(&format!("a{n}{}=b", "x".repeat(80)))).collect();
-        let (lines, told) = expire(&many, true);
+        let (lines, expired) = expire(&many, true);
         let length: usize = lines.iter().map(HeaderValue::len).sum();
-        assert!(told > 10 && length <= MOST_BYTES && length > MOST_BYTES - 200, "{length}");
-        assert_eq!(lines.len(), told);
+        assert!(expired > 10 && length <= MOST_BYTES && length > MOST_BYTES - 200, "{length}");
+        assert_eq!(lines.len(), expired);
         let of_domain: Vec<_> = (0..100).map(|n| cookie(&format!("a{n}=b; Domain=shop.test"))).collect();
-        let (lines, told) = expire(&of_domain, true);
-        assert_eq!(lines.len(), 2 * told, "both forms of a cookie are in the same answer");
+        let (lines, expired) = expire(&of_domain, true);
+        assert_eq!(lines.len(), 2 * expired, "both forms of a cookie are in the same answer");
         let long = cookie(&format!("{}=b", "x".repeat(4000)));
-        assert_eq!(expire(&[long.clone(), long], true).1, 1, "what fits into no answer is in one of its own");
+        assert_eq!(expire(&[long.clone(), long], true).1, 1, "a deletion over the limit is sent alone");
     }
 }

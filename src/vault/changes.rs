@@ -1,15 +1,16 @@
-//! What has changed since a store was last written, entry by entry. Another gateway may have written since: then these
-//! changes are applied to what that one wrote, and nothing else is.
+//! Tracks the changed entries since the last write to a store. If another gateway has written meanwhile, only these
+//! changes are applied to what it wrote.
 
-/// Entries of one list. Of one too many the oldest is forgotten: then what another gateway wrote of it counts.
+/// The maximum number of entries. Beyond it the oldest change is dropped, and the other gateway's version of that entry
+/// is used.
 const MOST: usize = 256;
 
-/// The keys of the entries that were put in, replaced or taken out.
+/// The keys of the entries that were added, replaced or removed.
 #[derive(Clone, Debug)]
 pub(super) struct Changes<K> {
-    /// Those that no write has.
+    /// The changes that are in no write yet.
     new: Vec<K>,
-    /// Those that are in the write that is under way.
+    /// The changes in the write in progress.
     in_write: Vec<K>,
 }
 
@@ -30,25 +31,25 @@ impl<K: PartialEq> Changes<K> {
         self.new.push(key);
     }
 
-    /// A write begins that has all of them.
+    /// Begins a write that contains all changes.
     pub(super) fn begin_write(&mut self) {
         self.in_write.append(&mut self.new);
         let surplus = self.in_write.len().saturating_sub(MOST);
         self.in_write.drain(..surplus);
     }
 
-    /// The store has what the write had.
+    /// Ends a write that the store has confirmed.
     pub(super) fn end_write(&mut self) {
         self.in_write.clear();
     }
 
-    /// The store may lack what the write had.
+    /// Ends a write that the store has not confirmed: its changes count as unwritten again.
     pub(super) fn take_back(&mut self) {
         let later = std::mem::replace(&mut self.new, std::mem::take(&mut self.in_write));
         later.into_iter().for_each(|key| self.note(key));
     }
 
-    /// All that the store may lack.
+    /// All changes that the store may not have.
     pub(super) fn iter(&self) -> impl Iterator<Item = &K> {
         self.in_write.iter().chain(&self.new)
     }
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_store_may_lack_is_known() {
+    fn unconfirmed_changes_are_tracked() {
         let mut changes = Changes::default();
         [1, 2, 1].into_iter().for_each(|key| changes.note(key));
         changes.begin_write();
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_limit() {
+    fn changes_are_limited() {
         let mut changes = Changes::default();
         for key in 0..3 * MOST {
             changes.note(key);

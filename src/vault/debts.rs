@@ -1,6 +1,6 @@
-//! What browsers still hold of sessions that ended without them: an idle expiry, a revocation. When a browser shows the
-//! key of such a session, the answer expires these cookies, before anybody else signs in there. A store keeps them over
-//! a restart.
+//! Debts: the application cookies that browsers still hold of sessions which ended without a request of theirs, such as
+//! by an idle timeout or a revocation. When a browser presents the key of such a session, the answer expires these
+//! cookies, before another user signs in there. A store keeps debts over a restart.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,22 +13,23 @@ use super::saved::{Reader, Writer};
 use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment};
 
-/// Keys of ended sessions. One more takes the place of the oldest: some 20 MiB at most.
+/// The maximum number of keys. Beyond it the oldest is removed. The table takes some 20 MiB at most.
 pub(crate) const MOST: usize = 10_000;
-/// Cookies of one key and host.
+/// The maximum number of cookies for a key and host.
 const MOST_COOKIES: usize = 256;
-/// Cookies of a key in the average. Beyond that the oldest keys make room.
+/// The maximum average number of cookies for a key. Beyond it the oldest keys are removed.
 const AVERAGE: usize = 32;
-/// Keys of which the store does not know the last. Beyond that it keeps some debts too long: a browser is told twice.
+/// The maximum number of keys with changes that are not in the store. Beyond it the store keeps some debts too long, so
+/// a browser may be told twice to expire cookies.
 const MOST_UNSAVED: usize = 2 * MOST;
 
-/// The table.
+/// The table of debts.
 #[derive(Debug)]
 pub(crate) struct Debts {
     clock: Clock,
-    /// Most gateways have none: then nothing is locked.
+    /// The number of keys. If it is zero, as on most gateways, the table is not locked.
     count: AtomicUsize,
-    /// How long a debt is kept, in seconds.
+    /// The lifetime of a debt in seconds.
     lifetime: AtomicU64,
     table: Mutex<Table>,
 }
@@ -36,22 +37,22 @@ pub(crate) struct Debts {
 #[derive(Debug, Default)]
 struct Table {
     by_key: HashMap<SessionKey, Debt>,
-    /// How many cookies there are in all.
+    /// The total number of cookies.
     cookies: usize,
-    /// Keys with the moments of their ends, the oldest first.
+    /// The keys with the moments at which their sessions ended, the oldest first.
     order: VecDeque<(Moment, SessionKey)>,
-    /// Keys of which the store does not have what is here.
+    /// The keys with changes that are not in the store.
     unsaved: HashSet<SessionKey>,
     /// Whether there is a store.
     is_kept: bool,
 }
 
-/// What a browser holds of one session.
+/// The cookies of one session in a browser.
 #[derive(Debug)]
 struct Debt {
-    /// When the session ended.
+    /// The moment at which the session ended.
     at: Moment,
-    /// The cookies of each host.
+    /// The cookies by host.
     hosts: InBrowser,
 }
 
@@ -63,35 +64,35 @@ impl Debt {
 
 type InBrowser = Vec<(Box<str>, Vec<BrowserCookie>)>;
 
-/// The debt of one key as a store keeps it.
+/// The debt for one key in its stored form.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SavedDebt {
     /// The key of the ended session.
     pub(crate) key: SessionKey,
-    /// When it ended.
+    /// The moment at which the session ended.
     pub(crate) at: Moment,
-    /// The cookies; empty if none is left to delete.
+    /// The serialised cookies; empty if there are none left to expire.
     pub(crate) content: Vec<u8>,
 }
 
 impl Debts {
-    /// No debts, and a lifetime of zero.
+    /// An empty table with a lifetime of zero.
     pub(crate) fn new(clock: Clock) -> Self {
         let (count, lifetime, table) = Default::default();
         Self { clock, count, lifetime, table }
     }
 
-    /// From now on debts are kept this long.
+    /// Sets the lifetime of debts.
     pub(crate) fn set_lifetime(&self, lifetime: Duration) {
         self.lifetime.store(lifetime.as_secs(), Ordering::Relaxed);
     }
 
-    /// From now on changes are noted for a store.
+    /// Begins to track changes for a store.
     pub(crate) fn keep(&self) {
         self.table.lock().is_kept = true;
     }
 
-    /// Notes the cookies of an ended session, under each of its keys.
+    /// Adds the cookies of an ended session under each of its keys.
     pub(crate) fn owe(&self, keys: &[SessionKey], cookies: &[(Box<str>, Vec<BrowserCookie>)]) {
         if cookies.is_empty() {
             return;
@@ -105,7 +106,7 @@ impl Debts {
         self.count.load(Ordering::Acquire) == 0
     }
 
-    /// What a browser holds of one host, if it shows a key of an ended session.
+    /// The cookies to be expired on a host in a browser that presents this key.
     pub(crate) fn of(&self, key: &SessionKey, host: &str) -> Vec<BrowserCookie> {
         if self.is_empty() {
             return Vec::new();
@@ -117,19 +118,19 @@ impl Debts {
         })
     }
 
-    /// The browser that shows this key has been told to forget the cookies of this host but these. It may be the key of
-    /// the next session, too.
+    /// Records that the browser with this key was told to expire its cookies on a host, except those in `left`. The key
+    /// may also be that of the next session in the browser.
     pub(crate) fn leave(&self, key: &SessionKey, host: &str, left: &[BrowserCookie]) {
         let (now, left) = (self.clock.now(), left.get(..MOST_COOKIES).unwrap_or(left));
         self.change(|table| table.leave(key, host, now, left));
     }
 
-    /// What the store does not know of these keys. From now on it is taken to know it: see [`Debts::note_unsaved`].
+    /// The unsaved debts for these keys. They count as saved from now on, unless [`Debts::note_unsaved`] is called.
     pub(crate) fn take_unsaved_of(&self, keys: &[SessionKey]) -> Vec<SavedDebt> {
         self.change(|table| keys.iter().filter_map(|key| table.take_unsaved(key)).collect())
     }
 
-    /// The same of any keys, this many at most.
+    /// Unsaved debts for any keys, at most `most`.
     pub(crate) fn take_unsaved(&self, most: usize) -> Vec<SavedDebt> {
         self.change(|table| {
             let keys: Vec<_> = table.unsaved.iter().take(most).copied().collect();
@@ -137,13 +138,12 @@ impl Debts {
         })
     }
 
-    /// The store has not taken these.
+    /// Records that the store has not confirmed these debts.
     pub(crate) fn note_unsaved(&self, debts: &[SavedDebt]) {
         self.change(|table| debts.iter().for_each(|debt| table.note_change(debt.key)));
     }
 
-    /// Takes over what a store has kept, the newest first. Debts that this version cannot read or that have expired are
-    /// left out.
+    /// Adds debts from a store, given with the newest first. Debts that have expired or cannot be parsed are left out.
     pub(crate) fn restore(&self, saved: Vec<SavedDebt>) {
         let oldest = self.oldest();
         self.change(|table| {
@@ -160,7 +160,7 @@ impl Debts {
         self.clock.now().before(Duration::from_secs(self.lifetime.load(Ordering::Relaxed)))
     }
 
-    /// Makes a change to the table: expired debts are removed before it, and those over the limit after it.
+    /// Changes the table. Expired debts are removed before the change, and those over the limits after it.
     fn change<T>(&self, what: impl FnOnce(&mut Table) -> T) -> T {
         let oldest = self.oldest();
         let mut table = self.table.lock();
@@ -173,7 +173,7 @@ impl Debts {
 }
 
 impl Table {
-    /// Adds these: what was noted before the end, and what was left over from another session, is kept.
+    /// Adds cookies for a key. Those that are already recorded, from before the end or from another session, are kept.
     fn owe(&mut self, key: SessionKey, at: Moment, more: &[(Box<str>, Vec<BrowserCookie>)]) {
         let mut hosts = self.by_key.get(&key).map(|debt| debt.hosts.clone()).unwrap_or_default();
         for (host, cookies) in more {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_debt_is_settled_once_on_each_host() {
+    fn a_debt_is_removed_once_it_was_settled_on_each_host() {
         let ((clock, hands), one, other) = (Clock::manual(), key(), key());
         let debts = Debts::new(clock);
         debts.set_lifetime(Duration::from_secs(60));
@@ -285,7 +285,7 @@ mod tests {
         debts.owe(&[key()], &[]);
         assert!(debts.of(&key(), "app.test").is_empty() && debts.of(&one, "x.test").is_empty());
         assert_eq!(debts.of(&one, "app.test"), owed("a")[0].1);
-        assert_eq!(debts.of(&one, "app.test").len(), 1, "asking settles nothing");
+        assert_eq!(debts.of(&one, "app.test").len(), 1, "reading does not settle it");
         debts.leave(&one, "app.test", &[]);
         assert!(debts.of(&one, "app.test").is_empty());
         assert_eq!(debts.of(&one, "shop.test").len(), 1);
@@ -293,7 +293,7 @@ mod tests {
         hands.advance(Duration::from_secs(60));
         assert_eq!(debts.of(&other, "app.test").len(), 1);
         hands.advance(Duration::from_secs(1));
-        assert!(debts.of(&other, "shop.test").is_empty(), "it stands no longer");
+        assert!(debts.of(&other, "shop.test").is_empty(), "it has expired");
         assert!(debts.is_empty());
     }
 
@@ -309,12 +309,12 @@ mod tests {
     }
 
     #[test]
-    fn a_store_hears_of_every_change_once() {
+    fn every_change_is_saved_once() {
         let ((clock, hands), one, other) = (Clock::manual(), key(), key());
         let debts = Debts::new(clock.clone());
         debts.set_lifetime(Duration::from_secs(60));
         debts.owe(&[one], &owed("a"));
-        assert!(debts.take_unsaved(10).is_empty(), "without a store nobody takes it");
+        assert!(debts.take_unsaved(10).is_empty(), "without a store changes are not tracked");
         debts.keep();
         debts.owe(&[one, other], &owed("b"));
         let saved = debts.take_unsaved_of(&[one]);
@@ -338,7 +338,7 @@ mod tests {
         let settled = restarted.take_unsaved(10);
         assert!(settled.len() == 1 && settled[0].key == one && settled[0].content.is_empty());
         hands.advance(Duration::from_secs(31));
-        assert!(restarted.of(&other, "app.test").is_empty(), "their time counts from the end of the session");
+        assert!(restarted.of(&other, "app.test").is_empty(), "the lifetime begins at the end of the session");
         assert!(restarted.take_unsaved(10).iter().all(|debt| debt.key == other && debt.content.is_empty()));
     }
 }

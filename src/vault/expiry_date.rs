@@ -1,4 +1,4 @@
-//! The date of `Expires`, read as leniently as browsers do (RFC 6265 5.1.1).
+//! A parser for the date of `Expires`, as lenient as browsers (RFC 6265 5.1.1).
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -15,7 +15,7 @@ struct Parts {
     year: Option<i16>,
 }
 
-/// Seconds since 1970; `None` for what is not a date. A date before 1970 is 0.
+/// The date in seconds since 1970; `None` if it is not valid. A date before 1970 is 0.
 pub(super) fn parse(text: &[u8]) -> Option<u64> {
     let mut parts = Parts::default();
     text.split(|byte| is_delimiter(*byte)).filter(|token| !token.is_empty()).for_each(|token| parts.take(token));
@@ -26,7 +26,7 @@ pub(super) fn parse(text: &[u8]) -> Option<u64> {
     };
     let [hour, minute, second] = parts.time?;
     let date = DateTime::new(year, parts.month?, parts.day?, hour, minute, second, 0).ok()?;
-    // The last days of the year 9999, which mean never, are beyond what the library counts.
+    // The last days of the year 9999, which are used for "never", are beyond the range of the library.
     let seconds = TimeZone::UTC.to_timestamp(date).unwrap_or(Timestamp::MAX).as_second();
     (year >= 1601).then(|| u64::try_from(seconds).unwrap_or(0))
 }
@@ -68,7 +68,7 @@ fn month(token: &[u8]) -> Option<i8> {
     MONTHS.iter().zip(1..).find(|(month, _)| month.as_slice() == name).map(|(_, number)| number)
 }
 
-/// The digits at the beginning, if there are this many.
+/// The number at the beginning of a token, if it has one of these numbers of digits.
 fn number(token: &[u8], digits: std::ops::RangeInclusive<usize>) -> Option<i16> {
     let count = token.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let digits = digits.contains(&count).then(|| token.get(..count)).flatten()?;
