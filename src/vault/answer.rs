@@ -90,7 +90,8 @@ fn set<'a>(
     let (name, path) = (cookie.name, cookie.path(asked.path));
     let mut destination = route.rules.destination(cookie, asked.https);
     if destination == Destination::Vault && hosts.put(host, cookie, asked).is_err() {
-        tracing::warn!(%host, cookie = %name.escape_ascii(), "the vault of a session is full: the cookie is passed to the browser");
+        let cookie = name.escape_ascii();
+        tracing::warn!(%host, %cookie, "the vault of a session is full: the cookie is passed to the browser");
         destination = Destination::Browser;
     }
     let Some(cookies) = hosts.at(host) else { return true };
