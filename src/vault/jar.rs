@@ -1,4 +1,4 @@
-//! Cookies of one session for one host, as browsers would keep them (RFC 6265 5.3 and 5.4).
+//! The cookie jar of one session and host. It works like that of a browser (RFC 6265 5.3 and 5.4).
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -10,33 +10,33 @@ use super::saved::{Reader, Writer};
 use super::set_cookie::{SameSite, SetCookie};
 use crate::values::time::WallTime;
 
-/// Name and value of one cookie, in bytes. Browsers take 4 KiB.
+/// The maximum size of a cookie in bytes: name and value. Browsers allow 4 KiB.
 pub(super) const LARGEST: usize = 8 * 1024;
 
-/// What a store does not know yet.
+/// The kind of changes that are not in the store yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Change {
-    /// Nothing.
+    /// No changes.
     #[default]
     Nothing,
-    /// Only that the lifetime of a cookie was extended.
+    /// Only the lifetime of a cookie was extended.
     Prolonged,
-    /// A name or a value.
+    /// A cookie was added, changed or removed.
     Changed,
 }
 
-/// Cookies of one jar, where several gateways have each added some at the same time and without knowing of the others'.
+/// The maximum number of cookies in a jar after the concurrent changes of several gateways were merged.
 const MOST_APPLIED: usize = 200;
 
-/// In a store: a cookie of the session.
+/// The stored expiry of a session cookie.
 const NEVER: u64 = u64::MAX;
 
 /// One cookie.
 #[derive(Clone, PartialEq, Eq)]
 struct Entry {
-    /// `name=value`, as it stands in a line.
+    /// `name=value`, as in a `Cookie` header.
     pair: Zeroizing<Vec<u8>>,
-    /// The length of the name, in bytes.
+    /// The length of the name in bytes.
     name: usize,
     path: Box<[u8]>,
     secure: bool,
@@ -44,20 +44,20 @@ struct Entry {
     expires: Option<WallTime>,
 }
 
-/// A request, as far as cookies go.
+/// The properties of a request on which its cookies depend.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
     /// The canonical path.
     pub(crate) path: &'a [u8],
     /// Whether browsers use https.
     pub(crate) https: bool,
-    /// Whether a page of another site made it.
+    /// Whether the request is cross-site.
     pub(crate) cross_site: bool,
-    /// When it came.
+    /// The time of the request.
     pub(crate) now: WallTime,
 }
 
-/// The cookies in the order in which they are sent: the longest path first, of equal ones the oldest.
+/// The cookies in the order in which they are sent: by descending length of the path, then by age.
 #[derive(Clone, Default)]
 pub(super) struct Jar {
     entries: Vec<Entry>,
@@ -65,7 +65,7 @@ pub(super) struct Jar {
     changes: Changes<Place>,
 }
 
-/// Name and path: there is one cookie of both.
+/// Name and path, which together identify a cookie in a jar.
 type Place = (Box<[u8]>, Box<[u8]>);
 
 impl fmt::Debug for Jar {
@@ -113,12 +113,12 @@ impl Jar {
         self.entries.len()
     }
 
-    /// Names and values, in bytes.
+    /// The total size of names and values in bytes.
     pub(super) fn size(&self) -> usize {
         self.entries.iter().map(Entry::size).sum()
     }
 
-    /// Name and value of one cookie, in bytes; `None` if it is not there.
+    /// The size of a cookie in bytes; `None` if it is absent.
     pub(super) fn size_of(&self, name: &[u8], path: &[u8]) -> Option<usize> {
         self.entries.iter().find(|entry| entry.is_called(name, path)).map(Entry::size)
     }
@@ -127,7 +127,7 @@ impl Jar {
         self.entries.iter().map(Entry::name)
     }
 
-    /// The path of the first cookie of a name.
+    /// The path of the first cookie with this name.
     pub(super) fn path_of(&self, name: &[u8]) -> Option<&[u8]> {
         self.entries.iter().find(|entry| entry.name() == name).map(|entry| &*entry.path)
     }
@@ -136,7 +136,7 @@ impl Jar {
         self.names().any(|other| other == name)
     }
 
-    /// Takes a cookie in. One of the same name and path gives way, and its age stays.
+    /// Adds a cookie. It replaces one with the same name and path, and keeps the place of that one in the order.
     pub(super) fn put(&mut self, cookie: &SetCookie<'_>, asked: Asked<'_>) {
         let path = cookie.path(asked.path);
         let entry = Entry {
@@ -166,21 +166,21 @@ impl Jar {
 
     fn add(&mut self, entry: Entry) {
         self.entries.push(entry);
-        // The sort is stable: what came earlier stays in front.
+        // The sort is stable, so older cookies stay first.
         self.entries.sort_by_key(|entry| Reverse(entry.path.len()));
     }
 
-    /// Takes a cookie out. Whether it was there.
+    /// Removes a cookie. Returns whether it existed.
     pub(super) fn remove(&mut self, name: &[u8], path: &[u8]) -> bool {
         self.retain(|entry| !entry.is_called(name, path))
     }
 
-    /// Takes out all cookies of a name, whatever their path.
+    /// Removes all cookies with this name.
     pub(super) fn remove_name(&mut self, name: &[u8]) {
         self.retain(|entry| entry.name() != name);
     }
 
-    /// Whether any was taken out.
+    /// Removes the cookies that `keep` does not select. Returns whether any were removed.
     fn retain(&mut self, keep: impl Fn(&Entry) -> bool) -> bool {
         let taken: Vec<_> = self.entries.extract_if(.., |entry| !keep(entry)).collect();
         taken.iter().for_each(|entry| self.note_changed(entry.place()));
@@ -196,12 +196,12 @@ impl Jar {
         self.change = self.change.max(change);
     }
 
-    /// What a store does not know yet.
+    /// The kind of changes that are not in the store yet.
     pub(super) fn change(&self) -> Change {
         self.change
     }
 
-    /// Writes the cookies, as a store keeps them: from now on it is taken to know all of them.
+    /// Serialises the cookies for a store. From now on they count as saved, unless [`Jar::not_saved`] is called.
     pub(super) fn save(&mut self, to: &mut Writer) {
         self.change = Change::Nothing;
         self.changes.begin_write();
@@ -212,7 +212,7 @@ impl Jar {
         });
     }
 
-    /// Reads what [`Jar::save`] wrote.
+    /// Parses the output of [`Jar::save`].
     pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
         let entries = from.list(|from| {
             let [name, value, path] = [from.bytes()?, from.bytes()?, from.bytes()?];
@@ -229,24 +229,24 @@ impl Jar {
         Some(Self { entries, ..Self::default() })
     }
 
-    /// The store has taken them.
+    /// Records that the store has confirmed the write.
     pub(super) fn saved(&mut self) {
         self.changes.end_write();
     }
 
-    /// The store may not have taken them.
+    /// Records that the store has not confirmed the write.
     pub(super) fn not_saved(&mut self) {
         self.changes.take_back();
     }
 
-    /// Notes that the store may lack all of them.
+    /// Records that the store may have none of the cookies.
     pub(super) fn note_all_changed(&mut self) {
         self.entries.iter().for_each(|entry| self.changes.note(entry.place()));
         self.note(Change::Changed);
     }
 
-    /// Applies to these cookies, which the store has, what was changed in an older copy of them since that was saved.
-    /// That one of them lives longer is forgotten: the application says so again.
+    /// Applies the unsaved changes of an older copy to these cookies, which are from the store. Extended lifetimes are
+    /// not applied, since the application sets them again.
     pub(super) fn apply(&mut self, older: Self) {
         for place in older.changes.iter() {
             let changed = older.entries.iter().find(|entry| entry.is_at(place));
@@ -262,27 +262,27 @@ impl Jar {
         self.changes = older.changes;
     }
 
-    /// Takes out what has expired.
+    /// Removes expired cookies.
     pub(super) fn sweep(&mut self, now: WallTime) {
         self.entries.retain(|entry| entry.expires.is_none_or(|until| until > now));
     }
 
-    /// Whether a cookie goes with a request.
+    /// Whether any cookie is sent with a request.
     pub(super) fn has_for(&self, asked: Asked<'_>) -> bool {
         self.entries.iter().any(|entry| entry.is_sent(asked))
     }
 
-    /// The bytes that all its pairs take at the end of a line; zero if there are none.
+    /// The maximum number of bytes that [`Jar::put_pairs`] adds; zero if the jar is empty.
     pub(super) fn room(&self) -> usize {
         self.entries.iter().map(|entry| b"; ".len() + entry.pair.len()).sum()
     }
 
-    /// Whether there are cookies that requests of other sites do not get.
+    /// Whether any cookie is withheld from cross-site requests.
     pub(super) fn has_strict(&self) -> bool {
         self.entries.iter().any(|entry| entry.strict)
     }
 
-    /// Adds the pairs that go with a request.
+    /// Appends the pairs that are sent with a request.
     pub(super) fn put_pairs(&self, asked: Asked<'_>, line: &mut Vec<u8>) {
         for entry in self.entries.iter().filter(|entry| entry.is_sent(asked)) {
             if !line.is_empty() {
@@ -293,12 +293,12 @@ impl Jar {
     }
 }
 
-/// A cookie as it stands in a line.
+/// A pair for the `Cookie` header.
 fn pair(name: &[u8], value: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new([name, b"=", value].concat())
 }
 
-/// Whether a cookie with this path goes with a request (RFC 6265 5.1.4).
+/// Whether the path of a cookie matches that of a request (RFC 6265 5.1.4).
 fn covers(path: &[u8], asked: &[u8]) -> bool {
     asked.strip_prefix(path).is_some_and(|rest| rest.is_empty() || path.ends_with(b"/") || rest.starts_with(b"/"))
 }
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_path_goes_first_and_then_the_oldest() {
+    fn cookies_are_ordered_by_path_length_and_age() {
         let jar = jar(&["a=1; Path=/", "b=2; Path=/a/b", "c=3", "d=4; Path=/", "a=5; Path=/a", "a=6; Path=/"]);
         assert_eq!(sent(&jar, ASKED), "b=2; c=3; a=5; a=6; d=4");
         assert_eq!(format!("{jar:?}"), "[b, c, a, a, d]", "names, and no values");
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_covers_what_is_below_it() {
+    fn a_path_matches_itself_and_paths_below_it() {
         let cases = [
             ("/", "/", true),
             ("/", "/a", true),
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn which_cookies_go_with_which_request() {
+    fn cookies_are_selected_by_the_properties_of_a_request() {
         let jar = jar(&["s=1; Secure", "t=2; SameSite=Strict", "m=3; Max-Age=10", "l=4; SameSite=Lax"]);
         assert_eq!(sent(&jar, ASKED), "s=1; t=2; m=3; l=4");
         assert_eq!(sent(&jar, Asked { https: false, ..ASKED }), "t=2; m=3; l=4");
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn cookies_leave_by_name_and_path_or_when_they_expire() {
+    fn cookies_are_removed_by_name_and_path_and_when_they_expire() {
         let mut jar = jar(&["a=1; Path=/", "a=2", "b=3; Max-Age=10"]);
         assert!(!jar.remove(b"a", b"/x") && jar.remove(b"a", b"/") && jar.has(b"a"));
         jar.remove_name(b"a");

@@ -1,5 +1,5 @@
-//! What an ended session leaves behind of one host's cookies: enough for the one call that ends the application's own
-//! session, after which they are dropped.
+//! The cookies of an ended session for one host. They are kept only for the logout call that ends the application's own
+//! session.
 
 use super::jar::{Asked, Jar};
 use super::set_cookie::SetCookie;
@@ -16,22 +16,22 @@ impl LastJar {
         Self { host: host.into(), jar }
     }
 
-    /// A jar without cookies: a browser has all of them.
+    /// A jar without cookies, for a route whose cookies are all in the browser.
     pub(crate) fn empty(host: &str) -> Self {
         Self { host: host.into(), ..Self::default() }
     }
 
-    /// The name of the host.
+    /// The host.
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    /// Whether a cookie goes with this request.
+    /// Whether any cookie is sent with this request.
     pub(crate) fn has_for(&self, asked: Asked<'_>) -> bool {
         self.jar.has_for(asked)
     }
 
-    /// Takes in what an answer sets: the next request of the same call has it.
+    /// Applies a `Set-Cookie` header of an answer, for the next request of the same logout call.
     pub(crate) fn take(&mut self, asked: Asked<'_>, line: &[u8]) {
         match SetCookie::parse(line) {
             Some(cookie) if cookie.is_deletion(asked.now) => _ = self.jar.remove(cookie.name, cookie.path(asked.path)),
@@ -41,7 +41,7 @@ impl LastJar {
     }
 }
 
-/// So many cookies at most, whatever an answer sets.
+/// The maximum number of cookies that answers can add.
 const MOST: usize = 100;
 
 #[cfg(test)]
@@ -59,7 +59,7 @@ mod tests {
         }
         assert!(last.has_for(asked) && last.jar.len() == 2);
         last.take(asked, b"sid=; Path=/; Max-Age=0");
-        assert!(!last.has_for(asked), "what is elsewhere does not go with it");
+        assert!(!last.has_for(asked), "a cookie for another path is not sent");
         (0..2 * MOST).for_each(|number| last.take(asked, format!("n{number}=x").as_bytes()));
         assert_eq!(last.jar.len(), MOST);
     }

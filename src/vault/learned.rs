@@ -1,5 +1,5 @@
-//! The names of cookies that the applications of one pool keep from scripts. No browser may choose their values. A
-//! store keeps them over a restart.
+//! The learned names of `HttpOnly` cookies of the applications in an upstream pool. A browser must not choose their
+//! values. A store keeps the names over a restart.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,26 +9,27 @@ use parking_lot::Mutex;
 use super::browser_cookie::BrowserCookie;
 use super::saved::{Reader, Writer};
 
-/// Names of one pool.
+/// The maximum number of names of one pool.
 const MOST: usize = 256;
-/// A longer name is not noted, in bytes.
+/// The maximum length of a name in bytes. Longer names are not learned.
 const LONGEST_NAME: usize = 256;
-/// In place of a longer path is the root, in bytes.
+/// The maximum length of a path in bytes. A longer one is replaced by the root.
 const LONGEST_PATH: usize = 512;
 
-/// Names, each with the path under which a browser may hold it.
+/// The names, each with the path of the cookie in a browser.
 #[derive(Debug, Default)]
 pub(crate) struct LearnedNames {
-    /// A bit for the hash of every name: a name without its bit is not among them, and nothing is locked.
+    /// A filter with a bit for the hash of every name, so that most lookups of other names need no lock.
     seen: AtomicU64,
-    /// Sorted: with so few names a search is faster than hashing.
+    /// Sorted: with few names a search is faster than hashing.
     paths: Mutex<BTreeMap<Box<[u8]>, Box<[u8]>>>,
-    /// Whether a store lacks some of them.
+    /// Whether some names are not in the store.
     unsaved: AtomicBool,
 }
 
 impl LearnedNames {
-    /// Notes a name. One too many is not noted: then a browser's cookie of that name passes, as without a vault.
+    /// Learns a name. Beyond the maximum, names are not learned, and a browser's cookies with them pass as without a
+    /// vault.
     pub(super) fn note(&self, name: &[u8], path: &[u8]) {
         if name.len() > LONGEST_NAME {
             return;
@@ -49,9 +50,10 @@ impl LearnedNames {
         self.unsaved.store(true, Ordering::Release);
     }
 
-    /// All of them, if a store lacks some. From now on it is taken to have them: see [`LearnedNames::note_unsaved`].
+    /// All names serialised, if some are not in the store. They count as saved from now on, unless
+    /// [`LearnedNames::note_unsaved`] is called.
     pub(crate) fn take_unsaved(&self) -> Option<Vec<u8>> {
-        // Before they are read: what comes during that is saved the next time.
+        // Reset before the names are read, so that names learned meanwhile are saved the next time.
         if !self.unsaved.swap(false, Ordering::AcqRel) {
             return None;
         }
@@ -62,19 +64,19 @@ impl LearnedNames {
         Some(to.into_bytes().to_vec())
     }
 
-    /// The store has not taken them.
+    /// Records that the store has not confirmed the names.
     pub(crate) fn note_unsaved(&self) {
         self.unsaved.store(true, Ordering::Release);
     }
 
-    /// Notes what a store has kept, as far as it is not known. What this version cannot read is learned again. What the
-    /// store lacks, since another gateway has written to it meanwhile, is given to it again.
+    /// Adds the names of a store. Data that cannot be parsed is ignored, since the names are learned again. Names that
+    /// the store does not have, because another gateway has written meanwhile, count as unsaved.
     pub(crate) fn restore(&self, saved: &[u8]) {
         let pair = |from: &mut Reader<'_>| Some((Box::<[u8]>::from(from.bytes()?), Box::<[u8]>::from(from.bytes()?)));
         let kept = Reader::new(saved).and_then(|mut from| from.list(pair)).unwrap_or_default();
         let mut paths = self.paths.lock();
         let is_kept = |name: &[u8]| kept.iter().any(|(other, _)| **other == *name);
-        // Two full lists would take turns.
+        // Not if the stored list is full: two gateways with different full lists would overwrite each other forever.
         if kept.len() < MOST && !paths.keys().all(|name| is_kept(name)) {
             self.unsaved.store(true, Ordering::Release);
         }
@@ -86,12 +88,13 @@ impl LearnedNames {
         }
     }
 
-    /// Whether there are none.
+    /// Whether no names were learned.
     pub(crate) fn is_empty(&self) -> bool {
         self.seen.load(Ordering::Acquire) == 0
     }
 
-    /// Those that a browser may hold: what it shows, and what it does not show at every address.
+    /// The cookies with learned names that a browser may hold: those in its request, and those whose path is not the
+    /// root, which it does not send with every request.
     pub(crate) fn held_by(&self, shows: impl Fn(&[u8]) -> bool) -> Vec<BrowserCookie> {
         if self.is_empty() {
             return Vec::new();
@@ -101,14 +104,14 @@ impl LearnedNames {
         held.map(|(name, path)| BrowserCookie::of_host(name, path)).collect()
     }
 
-    /// The path of a name; `None` for a name that is not known.
+    /// The path of a name; `None` if it was not learned.
     pub(super) fn path_of(&self, name: &[u8]) -> Option<Box<[u8]>> {
         let may_be = self.seen.load(Ordering::Acquire) & bit(name) != 0;
         if may_be { self.paths.lock().get(name).cloned() } else { None }
     }
 }
 
-/// One of 64 bits, which names that differ in their length or at one of their ends mostly do not share.
+/// One of 64 bits by a hash of the length, the first and the last byte of a name.
 fn bit(name: &[u8]) -> u64 {
     let [first, last] = [name.first(), name.last()].map(|byte| usize::from(byte.copied().unwrap_or_default()));
     1 << ((name.len() + 7 * first + 19 * last) % 64)
@@ -119,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_noted_up_to_a_limit() {
+    fn names_are_learned_up_to_a_limit() {
         let names = LearnedNames::default();
         assert!(names.is_empty() && names.path_of(b"sid").is_none() && names.held_by(|_| true).is_empty());
         names.note(b"sid", b"/");
@@ -134,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_is_cut() {
+    fn names_and_paths_are_limited_in_length() {
         let names = LearnedNames::default();
         names.note(&[b'n'; LONGEST_NAME + 1], b"/");
         assert!(names.is_empty());
@@ -143,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_gets_them_and_gives_them_back() {
+    fn names_are_saved_and_restored() {
         let (names, restarted) = (LearnedNames::default(), LearnedNames::default());
         assert!(names.take_unsaved().is_none());
         names.note(b"sid", b"/shop");

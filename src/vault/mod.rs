@@ -1,9 +1,9 @@
-//! The cookies of applications. Those that no script may read stay here, in the session, and end with it; those that
-//! the browser keeps are remembered, so that a logout expires them.
+//! The vault: cookies of applications. `HttpOnly` cookies stay in the session on the gateway and end with it; other
+//! cookies are passed to the browser and remembered, so that a logout expires them.
 //!
-//! A session has one [`store::Vault`]. [`request`] makes the `Cookie` line that an application gets, [`answer`] decides
-//! what becomes of each `Set-Cookie`. Both are pure: bytes and a time in, bytes and decisions out. What browsers still
-//! hold of sessions that ended without them is in [`debts`].
+//! A session has one [`store::Vault`]. [`request`] makes the `Cookie` header for the application, [`answer`] handles
+//! its `Set-Cookie` headers. Both are without I/O: bytes and a time go in, bytes and decisions come out. [`debts`] are
+//! the cookies that browsers still hold of sessions which ended without a request of theirs.
 
 pub(crate) mod answer;
 pub(crate) mod browser_cookie;

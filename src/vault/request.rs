@@ -1,4 +1,4 @@
-//! The `Cookie` line that an application gets: the browser's pairs without those that are the gateway's affair, then
+//! Makes the `Cookie` header for the application: the browser's cookies without those that belong to the vault, then
 //! those of the jar.
 
 use memchr::memchr;
@@ -11,37 +11,37 @@ use super::rules::CookieRules;
 use super::set_cookie::SetCookie;
 use super::store::{HostCookies, Hosts, Vault};
 
-/// What a route knows of its application's cookies.
+/// The cookie rules of a route, and the learned names of its upstream pool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RouteCookies<'a> {
-    /// What is configured.
+    /// The configured rules.
     pub(crate) rules: &'a CookieRules,
-    /// The names that the application keeps from scripts.
+    /// The learned names of `HttpOnly` cookies.
     pub(crate) learned: &'a LearnedNames,
     /// The path of the route, without a slash at the end.
     pub(crate) path: &'a [u8],
 }
 
-/// How a request's cookies are handled.
+/// The decisions about the cookies of a request.
 #[derive(Debug, Default)]
 pub(crate) struct RequestCookies {
-    /// The line that the application gets, empty for none; `None` where the browser's goes on as it came.
+    /// The `Cookie` value for the application, empty for none; `None` if that of the browser is passed on unchanged.
     pub(crate) line: Option<Vec<u8>>,
-    /// What the browser is to forget.
+    /// The cookies that are to be expired in the browser.
     pub(crate) expire: Vec<BrowserCookie>,
 }
 
-/// How one pair of the browser's is handled.
+/// The decision about one cookie of the browser.
 enum Pair {
     Passes,
     Withheld,
-    /// Withheld, and the browser is told to forget it.
+    /// Withheld, and expired in the browser.
     Expired(BrowserCookie),
 }
 
 impl Vault {
-    /// Makes the line of a request to this host, out of the browser's without the gateway's own cookies. Whether
-    /// another site made the request is only asked where a cookie depends on it.
+    /// Makes the `Cookie` value for a request to this host. `browsers` is that of the browser without the gateway's own
+    /// cookies. `cross_site` is called only if a cookie depends on it.
     pub(crate) fn request(
         &self,
         host: &str,
@@ -54,7 +54,7 @@ impl Vault {
         if hosts.is_closed {
             return RequestCookies::default();
         }
-        bring(&mut hosts, host, asked, route, browsers);
+        carry_over(&mut hosts, host, asked, route, browsers);
         remember_scripts(&mut hosts, host, route, browsers);
         let Some(cookies) = hosts.at(host) else { return RequestCookies::default() };
         let room = cookies.jar.room();
@@ -71,14 +71,14 @@ impl Vault {
     }
 }
 
-/// These bytes, with room for more.
+/// A copy of the bytes, with capacity for `room` more.
 fn copied(bytes: &[u8], room: usize) -> Vec<u8> {
     let mut all = Vec::with_capacity(bytes.len() + room);
     all.extend_from_slice(bytes);
     all
 }
 
-/// Withholds what a browser still holds of a session that has ended.
+/// Removes the debts of an ended session from the browser's `Cookie` value; `None` if nothing is removed.
 pub(crate) fn withhold(owed: &[BrowserCookie], browsers: &[u8]) -> Option<Vec<u8>> {
     if owed.is_empty() {
         return None;
@@ -88,31 +88,32 @@ pub(crate) fn withhold(owed: &[BrowserCookie], browsers: &[u8]) -> Option<Vec<u8
 }
 
 impl LastJar {
-    /// The `Cookie` line of a request: the browser's pairs for cookies that it keeps itself, then those of the jar.
+    /// The `Cookie` value for a logout call: the browser's cookies that do not belong to the vault, then those of the
+    /// jar.
     pub(crate) fn line(&self, asked: Asked<'_>, route: RouteCookies<'_>, browsers: &[u8]) -> Vec<u8> {
-        let has_a_say = |name: &[u8]| {
+        let passes = |name: &[u8]| {
             !self.jar.has(name) && (route.rules.is_of_browser(name) || route.learned.path_of(name).is_none())
         };
-        let theirs: Vec<&[u8]> = pairs(browsers).filter(|pair| has_a_say(name_of(pair))).collect();
+        let theirs: Vec<&[u8]> = pairs(browsers).filter(|pair| passes(name_of(pair))).collect();
         let mut line = theirs.join(b"; ".as_slice());
         self.jar.put_pairs(asked, &mut line);
         line
     }
 }
 
-/// The value of a cookie in a `Cookie` line.
+/// The value of a cookie in a `Cookie` header.
 pub(crate) fn value_in<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let pair = pairs(line).find(|pair| name_of(pair) == name)?;
     pair.get(name.len() + 1..)
 }
 
-/// Whether a `Cookie` line has a cookie of this name.
+/// Whether a `Cookie` header has a cookie with this name.
 pub(crate) fn shows(browsers: &[u8], name: &[u8]) -> bool {
     pairs(browsers).any(|pair| name_of(pair) == name)
 }
 
-/// Takes the cookies into the jar that the browser may bring, each once in a session.
-fn bring(hosts: &mut Hosts, host: &str, asked: Asked<'_>, route: RouteCookies<'_>, browsers: &[u8]) {
+/// Moves cookies with names in `carry_cookies` from the browser into the jar, each name once in a session.
+fn carry_over(hosts: &mut Hosts, host: &str, asked: Asked<'_>, route: RouteCookies<'_>, browsers: &[u8]) {
     if !route.rules.may_carry_any() {
         return;
     }
@@ -128,21 +129,21 @@ fn bring(hosts: &mut Hosts, host: &str, asked: Asked<'_>, route: RouteCookies<'_
         }
         let line = [pair, b"; Path=", &*path].concat();
         if let Some(cookie) = SetCookie::parse(&line) {
-            // What does not fit is withheld like every other cookie of a learned name.
+            // A cookie that does not fit is withheld like every other cookie with a learned name.
             let _ = hosts.put(host, &cookie, asked);
         }
     }
 }
 
-/// Remembers the cookies that scripts of the application have made, so that the browser forgets them at the end of the
-/// session like those that the application has set. Scripts that name no path make them for the one of their page,
-/// which is `/` or the route's in general.
+/// Remembers the cookies that scripts of the application have set, so that they are expired at the end of the session
+/// like those that the application sets. A script that names no path sets them for the path of its page, which is
+/// usually `/` or that of the route.
 fn remember_scripts(hosts: &mut Hosts, host: &str, route: RouteCookies<'_>, browsers: &[u8]) {
     if !route.rules.has_script_cookies() {
         return;
     }
     for name in pairs(browsers).map(name_of) {
-        // A name that the application keeps from scripts is not theirs: the browser has no say about it.
+        // A script cannot set a cookie that the application sets as `HttpOnly`, so the browser has no say about it.
         if !route.rules.is_of_script(name) || route.learned.path_of(name).is_some() {
             continue;
         }
@@ -176,7 +177,7 @@ impl HostCookies {
     }
 }
 
-/// The browser's pairs that pass, in order and byte for byte; with room for so many bytes more.
+/// The browser's pairs that pass, in order and byte for byte, with capacity for `room` more bytes.
 fn without(browsers: &[u8], room: usize, mut judge: impl FnMut(&[u8]) -> Pair) -> RequestCookies {
     let mut made = RequestCookies::default();
     for (number, pair) in pairs(browsers).enumerate() {
@@ -188,7 +189,8 @@ fn without(browsers: &[u8], room: usize, mut judge: impl FnMut(&[u8]) -> Pair) -
             Pair::Withheld => {}
             Pair::Expired(cookie) => made.expire.push(cookie),
         }
-        // Most lines go on as they came. All pairs before the first that is withheld have passed.
+        // The first withheld pair: copy the pairs before it, all of which have passed. Most headers have no such pair
+        // and are not copied.
         made.line.get_or_insert_with(|| {
             let mut line = Vec::with_capacity(browsers.len() + room);
             pairs(browsers).take(number).for_each(|pair| add(pair, &mut line));
@@ -217,7 +219,8 @@ fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     parts.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
 }
 
-/// The name of a pair. One without an equals sign is a value alone to browsers and a name to some applications.
+/// The name of a pair. A pair without an equals sign is a value without a name for browsers, but a name for some
+/// applications.
 fn name_of(pair: &[u8]) -> &[u8] {
     let mut pair = pair;
     while let Some(rest) = pair.strip_prefix(b"=") {
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn to_what_a_session_leaves_behind_a_browser_adds_its_own() {
+    fn a_logout_call_has_the_cookies_of_the_jar_and_of_the_browser() {
         let (vault, track) = (CookieRules::default(), CookieRules { mode: AppCookies::Track, ..Default::default() });
         let set = ["sid=1; Path=/", "far=2; Path=/elsewhere"];
         assert_eq!(last_line(&set, &vault, ""), "sid=1");

@@ -1,27 +1,27 @@
-//! What a route says about its application's cookies, and where one of them is kept.
+//! The cookie rules of a route, and the decision where a cookie is kept.
 
 use std::time::Duration;
 
 use super::set_cookie::{SameSite, SetCookie};
 
-/// Where an application's cookies are kept.
+/// The mode of a route: where an application's cookies are kept (`app_cookies`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AppCookies {
-    /// Those that no script may read in the gateway, all others in the browser, and these expire at the logout.
+    /// `HttpOnly` cookies in the gateway, all others in the browser. A logout removes both.
     #[default]
     Vault,
-    /// All in the browser; they expire at the logout.
+    /// All cookies in the browser. A logout expires them.
     Track,
-    /// All in the browser, untouched.
+    /// All cookies in the browser. A logout does not change them.
     Pass,
 }
 
-/// The limits of applications' cookies in all sessions.
+/// The limits for application cookies in all sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CookieLimits {
-    /// The longest `Cookie` line that an application gets, in bytes.
+    /// The maximum length of the `Cookie` header for an application, in bytes.
     pub max_header: usize,
-    /// How long is remembered what a browser holds of a session that ended without it.
+    /// The lifetime of debts: of the cookies that a browser holds of a session which ended without a request of its.
     pub debts: Duration,
 }
 
@@ -31,25 +31,25 @@ impl Default for CookieLimits {
     }
 }
 
-/// Names of cookies: one name, or all that begin alike.
+/// A pattern for names of cookies: one name, or a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePattern {
     text: Box<str>,
     is_prefix: bool,
 }
 
-/// The cookies of one route.
+/// The cookie rules of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CookieRules {
-    /// Where they are kept.
+    /// The mode (`app_cookies`).
     pub mode: AppCookies,
-    /// Those that a logout leaves alone.
+    /// The cookies that a logout does not change (`keep_cookies`).
     pub keep: Vec<NamePattern>,
-    /// Those that a browser may bring into a new session.
+    /// The cookies that are moved from the browser into the vault of a new session (`carry_cookies`).
     pub carry: Vec<NamePattern>,
-    /// Those that stay in the browser, whatever they say.
+    /// The cookies that stay in the browser even if they are `HttpOnly` (`browser_cookies`).
     pub browser: Vec<NamePattern>,
-    /// Those that scripts of the application make: no answer sets them, and they expire at the logout as well.
+    /// The cookies that scripts of the application set; they are expired at the logout as well (`script_cookies`).
     pub script: Vec<NamePattern>,
 }
 
@@ -58,14 +58,14 @@ pub struct CookieRules {
 pub(super) enum Destination {
     /// In the vault of the session.
     Vault,
-    /// In the browser, which is told to forget it at the end of the session.
+    /// In the browser; it is expired at the end of the session.
     Browser,
-    /// In the browser, for longer than the session.
+    /// In the browser, beyond the end of the session.
     Kept,
 }
 
 impl NamePattern {
-    /// Reads a name, or the beginning of names with `*` behind it. `None` for what is neither.
+    /// Parses a name, or a prefix followed by `*`; `None` if it is not valid.
     pub fn parse(text: &str) -> Option<Self> {
         let name = text.strip_suffix('*').unwrap_or(text);
         let is_token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}*".contains(&byte);
@@ -79,7 +79,7 @@ impl NamePattern {
     }
 }
 
-/// The longest name that can be written, in bytes.
+/// The maximum length of a pattern in bytes, without `*`.
 const LONGEST: usize = 256;
 
 fn any(patterns: &[NamePattern], name: &[u8]) -> bool {
@@ -87,7 +87,7 @@ fn any(patterns: &[NamePattern], name: &[u8]) -> bool {
 }
 
 impl CookieRules {
-    /// Where a cookie of a session is kept. `https`: whether browsers use https.
+    /// Where a cookie of a session is kept. `https` says whether browsers use https.
     pub(super) fn destination(&self, cookie: &SetCookie<'_>, https: bool) -> Destination {
         if any(&self.keep, cookie.name) {
             return Destination::Kept;
@@ -103,27 +103,27 @@ impl CookieRules {
         if eligible { Destination::Vault } else { Destination::Browser }
     }
 
-    /// Whether the browser may set a cookie of this name.
+    /// Whether cookies with this name stay in the browser, so that the browser may set them.
     pub(super) fn is_of_browser(&self, name: &[u8]) -> bool {
         self.mode != AppCookies::Vault || any(&self.keep, name) || any(&self.browser, name)
     }
 
-    /// Whether there is a name of cookies that scripts make.
+    /// Whether any names are configured in `script_cookies`.
     pub(crate) fn has_script_cookies(&self) -> bool {
         !self.script.is_empty()
     }
 
-    /// Whether a script makes the cookie of this name, and a logout does not leave it alone.
+    /// Whether a script sets the cookie of this name, and a logout does not keep it.
     pub(super) fn is_of_script(&self, name: &[u8]) -> bool {
         any(&self.script, name) && !any(&self.keep, name)
     }
 
-    /// Whether there is a name that the browser may bring into a new session.
+    /// Whether any names are configured in `carry_cookies`.
     pub(super) fn may_carry_any(&self) -> bool {
         !self.carry.is_empty()
     }
 
-    /// Whether the browser may bring a cookie of this name into a new session.
+    /// Whether a cookie with this name may be moved from the browser into the vault of a new session.
     pub(super) fn may_carry(&self, name: &[u8]) -> bool {
         any(&self.carry, name)
     }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_cookie_is_kept() {
+    fn the_destination_of_a_cookie_depends_on_attributes_and_rules() {
         use Destination::{Browser, Kept, Vault};
         let cases = [
             ("a=b; HttpOnly", Vault),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_beginnings_of_names() {
+    fn patterns_are_names_or_prefixes() {
         let one = NamePattern::parse("sid").unwrap();
         let many = NamePattern::parse("wordpress_logged_in_*").unwrap();
         assert!(one.matches(b"sid") && !one.matches(b"sid2") && !one.matches(b"SID"));

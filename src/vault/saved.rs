@@ -1,17 +1,17 @@
-//! The bytes of a vault in a store: texts with their length in front, numbers of eight bytes, lists with their count.
-//! One byte at the beginning says in which form the rest is written.
+//! The serialised form of a vault in a store: byte strings preceded by their length, numbers of eight bytes (big
+//! endian), lists preceded by their count. The first byte is the version of the format.
 
 use zeroize::Zeroizing;
 
-/// The form of this version.
+/// The current version of the format.
 const FORM: u8 = 1;
-/// Entries of one list: far more than the limits of a vault allow.
+/// The maximum number of entries of a list: far more than the limits of a vault allow.
 const MOST_ENTRIES: u64 = 1024;
 
-/// Writes. What is written is a secret.
+/// A serialiser. Its output is secret, so it is overwritten when it is dropped.
 pub(super) struct Writer(Zeroizing<Vec<u8>>);
 
-/// Reads what a [`Writer`] wrote. `None` where something else is there.
+/// A parser for the output of a [`Writer`]. Its methods return `None` if the data is damaged.
 pub(super) struct Reader<'a>(&'a [u8]);
 
 impl Writer {
@@ -44,7 +44,7 @@ impl Writer {
 }
 
 impl<'a> Reader<'a> {
-    /// `None` for a form that this version does not know.
+    /// `None` if the format is of another version.
     pub(super) fn new(saved: &'a [u8]) -> Option<Self> {
         saved.strip_prefix(&[FORM]).map(Self)
     }
@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| entry(self)).collect()
     }
 
-    /// Whether everything was read.
+    /// Whether all data was read.
     pub(super) fn is_at_end(&self) -> bool {
         self.0.is_empty()
     }

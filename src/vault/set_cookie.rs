@@ -1,27 +1,27 @@
-//! One `Set-Cookie` line, read as browsers do (RFC 6265 5.2 and its revision).
+//! A parser for `Set-Cookie` headers that works like browsers (RFC 6265 5.2 and RFC 6265bis).
 
 use memchr::memchr;
 
 use super::expiry_date;
 use crate::values::time::WallTime;
 
-/// What `SameSite` says.
+/// The attribute `SameSite`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum SameSite {
-    /// Nothing, `Lax`, or a value that browsers do not know.
+    /// The attribute is absent, `Lax`, or unknown to browsers.
     #[default]
     Usual,
     Strict,
-    /// The cookie is meant for requests of other sites too.
+    /// The cookie is also sent with cross-site requests.
     None,
 }
 
-/// A cookie that an application sets. No `Debug`: the value may be a secret.
+/// A cookie that an application sets. There is no `Debug`, since the value may be secret.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct SetCookie<'a> {
     pub(super) name: &'a [u8],
     pub(super) value: &'a [u8],
-    /// One that begins with a slash.
+    /// The attribute `Path`, if it begins with a slash.
     path: Option<&'a [u8]>,
     pub(super) domain: Option<&'a [u8]>,
     pub(super) secure: bool,
@@ -33,7 +33,7 @@ pub(crate) struct SetCookie<'a> {
 }
 
 impl<'a> SetCookie<'a> {
-    /// Reads a line. `None` for a cookie without a name, and for what no browser accepts.
+    /// Parses a `Set-Cookie` value; `None` for a cookie without a name, and if browsers refuse it.
     pub(crate) fn parse(line: &'a [u8]) -> Option<Self> {
         let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
         if line.iter().any(is_control) {
@@ -52,7 +52,7 @@ impl<'a> SetCookie<'a> {
         Some(cookie)
     }
 
-    /// If an attribute is given twice the last one counts.
+    /// Applies an attribute. Of repeated attributes the last one is used.
     fn take(&mut self, attribute: &[u8], value: &'a [u8]) {
         match attribute {
             b"path" => self.path = value.starts_with(b"/").then_some(value),
@@ -73,7 +73,7 @@ impl<'a> SetCookie<'a> {
         }
     }
 
-    /// Its path; where it says none, the default of the address that was asked (RFC 6265 5.1.4).
+    /// The path of the cookie, or else the default path for the requested path (RFC 6265 5.1.4).
     pub(super) fn path(&self, asked: &'a [u8]) -> &'a [u8] {
         self.path.unwrap_or_else(|| match asked.iter().rposition(|byte| *byte == b'/') {
             None | Some(0) => b"/",
@@ -81,7 +81,7 @@ impl<'a> SetCookie<'a> {
         })
     }
 
-    /// When it expires; `None` for a cookie of the session. `Max-Age` counts before `Expires`.
+    /// The time at which the cookie expires; `None` for a session cookie. `Max-Age` has precedence over `Expires`.
     pub(super) fn expires(&self, now: WallTime) -> Option<WallTime> {
         match self.max_age {
             Some(age) => Some(WallTime(now.0.saturating_add(u64::try_from(age).unwrap_or(0)))),
@@ -89,12 +89,12 @@ impl<'a> SetCookie<'a> {
         }
     }
 
-    /// Whether it deletes the cookie.
+    /// Whether it deletes the cookie, because it has already expired.
     pub(super) fn is_deletion(&self, now: WallTime) -> bool {
         self.expires(now).is_some_and(|until| until <= now)
     }
 
-    /// Whether browsers accept its name with these attributes: a prefix promises some of them.
+    /// Whether browsers accept the name with these attributes: the prefixes `__Host-` and `__Secure-` require some.
     pub(super) fn keeps_its_prefix(&self) -> bool {
         let has = |prefix: &[u8]| self.name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
         if has(b"__Host-") {
@@ -104,13 +104,13 @@ impl<'a> SetCookie<'a> {
     }
 }
 
-/// What is before the first equals sign, and what is behind it.
+/// The texts before and after the first equals sign.
 fn split(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name, value) = pair.split_at_checked(memchr(b'=', pair)?)?;
     Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
 }
 
-/// A number of seconds. A number too large to represent becomes the largest, or the smallest, that can be.
+/// Parses a number of seconds. Numbers out of range become the largest or smallest possible one.
 fn seconds(value: &[u8]) -> Option<i64> {
     let digits = value.strip_prefix(b"-").unwrap_or(value);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_read_as_browsers_read_it() {
+    fn headers_are_parsed_as_by_browsers() {
         let cookie = read(" a = b=c ; HTTPONLY; secure;Path=/x; SameSite=strict; Partitioned");
         assert_eq!((cookie.name, cookie.value), (b"a".as_slice(), b"b=c".as_slice()));
         assert!(cookie.http_only && cookie.secure && cookie.partitioned && cookie.domain.is_none());
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn max_age_counts_before_expires() {
+    fn max_age_has_precedence_over_expires() {
         const PAST: &str = "Expires=Thu, 01 Jan 1970 00:00:00 GMT";
         const AHEAD: &str = "Expires=Thu, 01 Jan 1970 01:00:00 GMT";
         let cases = [
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_promises_attributes() {
+    fn prefixes_require_attributes() {
         let cases = [
             ("a=b", true),
             ("__Host-a=b; Secure; Path=/", true),

@@ -1,4 +1,4 @@
-//! One session's vault: its jars, and what it knows of its browser, for each host.
+//! The vault of one session: for each host the jar, and the cookies that the browser was given.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,34 +12,33 @@ use super::last_jar::LastJar;
 use super::saved::{Reader, Writer};
 use super::set_cookie::SetCookie;
 
-/// Cookies of one session in the gateway.
+/// The maximum number of cookies in the jars of one session.
 const MOST_COOKIES: usize = 50;
-/// Their names and values, in bytes.
+/// The maximum total size of their names and values in bytes.
 const MOST_BYTES: usize = 64 * 1024;
-/// Cookies of one session that are remembered as the browser's, and withheld ones that are remembered as told to go.
+/// For each host the maximum number of remembered cookies of the browser, and of the names in each other list.
 const MOST_REMEMBERED: usize = 32;
 
-/// The application cookies of one session. Gone with the session: see [`Vault::close`].
+/// The application cookies of one session. They end with the session: see [`Vault::close`].
 #[derive(Debug, Default)]
 pub(crate) struct Vault {
     pub(super) hosts: Mutex<Hosts>,
-    /// Held while newer cookies are read from a store, while they are written to it, and while another session takes
-    /// over the vault.
+    /// Held while cookies are read from a store or written to it, and while another session takes over the vault.
     pub(crate) exchange: tokio::sync::Mutex<()>,
-    /// The version that the store has, as far as is known.
+    /// The last known version in the store.
     stored: AtomicU32,
 }
 
-/// What a vault has for each host name. There are few.
+/// The content of a vault by host. There are few hosts.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
     list: Vec<HostCookies>,
     pub(super) is_closed: bool,
-    /// How many cookies there were in the jars when they were closed.
+    /// The number of cookies that were in the jars when the vault was closed.
     dropped: usize,
-    /// These, for the calls that end the applications' own sessions, until they are taken.
+    /// The closed jars, until they are taken for the logout calls.
     left: Vec<LastJar>,
-    /// The store does not have what it was last given.
+    /// Whether the store has not confirmed the last write.
     unsaved: bool,
 }
 
@@ -48,34 +47,34 @@ pub(super) struct Hosts {
 pub(super) struct HostCookies {
     host: Box<str>,
     pub(super) jar: Jar,
-    /// What the browser was given, and has to forget at the end.
+    /// The cookies that the browser was given, which are expired at the end of the session.
     remembered: Vec<BrowserCookie>,
-    /// Names that the browser has brought into this session: each may do so once.
+    /// The names that were already moved from the browser into the jar: each is moved once.
     carried: Vec<Box<[u8]>>,
-    /// Names that the browser was told to forget because they are the gateway's: each once.
+    /// The names of withheld cookies that the browser was told to expire: each once.
     told: Vec<Box<[u8]>>,
-    /// Whether the store knows these lists.
+    /// The kind of changes of these lists that are not in the store.
     change: Change,
-    /// What it does not know of what is remembered.
+    /// The unsaved changes of `remembered`.
     changes: Changes<BrowserCookie>,
 }
 
-/// Over a limit: the cookie goes to the browser instead.
+/// A limit is exceeded: the cookie is passed to the browser instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
 /// The application cookies of a session that has ended.
 #[derive(Debug, Default)]
 pub(crate) struct Closed {
-    /// How many cookies the gateway had, and dropped.
+    /// The number of cookies that were deleted in the gateway.
     pub(crate) dropped: usize,
-    /// What the browser holds, for each host.
+    /// The cookies in the browser by host.
     pub(crate) in_browser: Vec<(Box<str>, Vec<BrowserCookie>)>,
 }
 
 impl Vault {
-    /// Forgets the jars of a session whose end mark is set. Nothing enters them from now on. Further calls return the
-    /// same.
+    /// Closes the vault of a session whose end mark is set: its jars are emptied, and no cookie can be added any more.
+    /// Further calls return the same.
     pub(crate) fn close(&self) -> Closed {
         let mut hosts = self.hosts.lock();
         hosts.is_closed = true;
@@ -88,17 +87,17 @@ impl Vault {
         Closed { dropped: hosts.dropped, in_browser: hosts.in_browser() }
     }
 
-    /// What the browser holds, for each host.
+    /// The cookies in the browser by host.
     pub(crate) fn in_browser(&self) -> Vec<(Box<str>, Vec<BrowserCookie>)> {
         self.hosts.lock().in_browser()
     }
 
-    /// Takes out what the jars had when they were closed. From now on only the caller has it.
+    /// Takes the closed jars out of the vault.
     pub(crate) fn take_left(&self) -> Vec<LastJar> {
         std::mem::take(&mut self.hosts.lock().left)
     }
 
-    /// What the browser holds of one host, as far as it was given by this session.
+    /// The cookies that the browser was given by this session for a host.
     pub(crate) fn remembered(&self, host: &str) -> Vec<BrowserCookie> {
         self.hosts.lock().find(host).map(|host| host.remembered.clone()).unwrap_or_default()
     }
@@ -109,7 +108,7 @@ impl Vault {
         self.hosts.lock().find(host).map(names).unwrap_or_default()
     }
 
-    /// Takes over what an earlier session of the same user had in the same browser.
+    /// Takes over the cookies of an earlier session of the same user in the same browser.
     pub(crate) fn take_over(&self, earlier: &Self) {
         let list = {
             let mut earlier = earlier.hosts.lock();
@@ -126,19 +125,19 @@ impl Vault {
         }
     }
 
-    /// What the store does not know yet.
+    /// The kind of changes that are not in the store yet.
     pub(crate) fn change(&self) -> Change {
         let hosts = self.hosts.lock();
         match hosts.is_closed {
-            // Nothing is written of a session that has ended.
+            // Cookies of an ended session are not written.
             true => Change::Nothing,
             false if hosts.unsaved => Change::Changed,
             false => hosts.list.iter().map(HostCookies::change).max().unwrap_or_default(),
         }
     }
 
-    /// Everything, to be given to a store; `None` if it has that already. To be followed by [`Vault::saved`], or by
-    /// [`Vault::note_unsaved`] where the store does not take it.
+    /// The serialised content for a store; `None` if there are no changes. To be followed by [`Vault::saved`], or by
+    /// [`Vault::note_unsaved`] if the store does not confirm the write.
     pub(crate) fn save(&self) -> Option<Zeroizing<Vec<u8>>> {
         if self.change() == Change::Nothing {
             return None;
@@ -151,26 +150,26 @@ impl Vault {
         Some(to.into_bytes())
     }
 
-    /// The store has what [`Vault::save`] gave, as this version.
+    /// Records that the store has confirmed the output of [`Vault::save`] as this version.
     pub(crate) fn saved(&self, version: u32) {
         let mut hosts = self.hosts.lock();
         hosts.list.iter_mut().for_each(HostCookies::saved);
         self.stored.store(version, Ordering::Release);
     }
 
-    /// The store may not have what [`Vault::save`] gave.
+    /// Records that the store may not have the output of [`Vault::save`].
     pub(crate) fn note_unsaved(&self) {
         let mut hosts = self.hosts.lock();
         hosts.unsaved = true;
         hosts.list.iter_mut().for_each(HostCookies::not_saved);
     }
 
-    /// The version that the store has, as far as is known.
+    /// The last known version in the store.
     pub(crate) fn stored_version(&self) -> u32 {
         self.stored.load(Ordering::Acquire)
     }
 
-    /// Takes over what the store has. Of what was here only what the store was never given stays, applied to that.
+    /// Replaces the content by that of the store, and applies the unsaved changes to it.
     pub(crate) fn renew(&self, newer: Self) {
         let mut hosts = self.hosts.lock();
         if hosts.is_closed {
@@ -187,8 +186,8 @@ impl Vault {
         hosts.list = list;
     }
 
-    /// It belongs to another session from now on, of which the store has no cookies; or the store has lost what it had
-    /// confirmed. What the store has is this version: everything is written again.
+    /// Marks everything as unsaved, because the vault now belongs to another session, or the store has lost confirmed
+    /// writes. `version` is the version that the store has.
     pub(crate) fn note_moved(&self, version: u32) {
         let mut hosts = self.hosts.lock();
         self.stored.store(version, Ordering::Release);
@@ -196,7 +195,7 @@ impl Vault {
         hosts.unsaved = !hosts.list.is_empty();
     }
 
-    /// A vault that a store has kept in this version. `None` if it is broken, or of a later form.
+    /// Parses the content from a store. `None` if it is damaged, or its format is of a later version.
     pub(crate) fn read(saved: &[u8], version: u32) -> Option<Self> {
         let mut from = Reader::new(saved)?;
         let list = from.list(HostCookies::read)?;
@@ -216,7 +215,7 @@ impl Hosts {
         self.list.iter_mut().find(|other| *other.host == *host)
     }
 
-    /// What there is of this host; empty at first.
+    /// The cookies of a host; empty if there are none yet.
     pub(super) fn at(&mut self, host: &str) -> Option<&mut HostCookies> {
         if self.find(host).is_none() {
             self.list.push(HostCookies { host: host.into(), ..HostCookies::default() });
@@ -224,7 +223,10 @@ impl Hosts {
         self.find(host)
     }
 
-    /// Takes a cookie into the jar of a host.
+    /// Adds a cookie to the jar of a host.
+    ///
+    /// # Errors
+    /// [`Full`]
     pub(super) fn put(&mut self, host: &str, cookie: &SetCookie<'_>, asked: Asked<'_>) -> Result<(), Full> {
         let size = cookie.name.len() + cookie.value.len();
         self.list.iter_mut().for_each(|host| host.jar.sweep(asked.now));
@@ -281,7 +283,7 @@ impl HostCookies {
         self.change = Change::Changed;
     }
 
-    /// Applies to these cookies, which the store has, what was changed in an older copy of them since that was saved.
+    /// Applies the unsaved changes of an older copy to these cookies, which are from the store.
     fn apply(&mut self, older: Self) {
         self.jar.apply(older.jar);
         for changed in older.changes.iter() {
@@ -297,7 +299,7 @@ impl HostCookies {
         self.change = older.change;
     }
 
-    /// Whether the browser has brought a cookie of this name into this session before; from now on it has.
+    /// Records that a name is moved from the browser into the jar. Returns whether it was moved before.
     pub(super) fn carry(&mut self, name: &[u8]) -> bool {
         let is_new = !self.carried.iter().any(|carried| **carried == *name) && self.carried.len() < MOST_REMEMBERED;
         if is_new {
@@ -307,18 +309,18 @@ impl HostCookies {
         !is_new
     }
 
-    /// Whether the browser was given a cookie of this name.
+    /// Whether the browser was given a cookie with this name.
     pub(super) fn is_remembered(&self, name: &[u8]) -> bool {
         self.remembered.iter().any(|cookie| *cookie.name == *name)
     }
 
-    /// Remembers what the browser is given. One too many takes the place of the oldest.
+    /// Remembers a cookie that the browser is given. Beyond the maximum the oldest is removed.
     pub(super) fn remember(&mut self, cookie: BrowserCookie) {
         if self.remembered.contains(&cookie) {
             return;
         }
         if self.remembered.len() == MOST_REMEMBERED {
-            tracing::debug!(host = %self.host, "more cookies of an application than are remembered");
+            tracing::debug!(host = %self.host, "more cookies than are remembered: the oldest one is not expired at the logout");
             self.remembered.remove(0);
         }
         self.changes.note(cookie.clone());
@@ -326,12 +328,12 @@ impl HostCookies {
         self.change = Change::Changed;
     }
 
-    /// The browser has deleted this one.
+    /// Removes a cookie that was deleted in the browser.
     pub(super) fn forget(&mut self, cookie: &BrowserCookie) {
         self.take_out(|other| other == cookie);
     }
 
-    /// Takes out what the browser was given under a name.
+    /// Removes and returns the remembered cookies with this name.
     pub(super) fn take_remembered(&mut self, name: &[u8]) -> Vec<BrowserCookie> {
         self.take_out(|cookie| *cookie.name == *name)
     }
@@ -345,13 +347,13 @@ impl HostCookies {
         taken
     }
 
-    /// Whether the browser is to be told now that it cannot set a cookie of this name: once in a session is enough,
-    /// since what it still sends is withheld.
+    /// Whether the browser has to be told to expire a withheld cookie with this name. `true` once for each name, since
+    /// cookies that it still sends are withheld anyway.
     pub(super) fn tell(&mut self, name: &[u8]) -> bool {
         let is_new = !self.told.iter().any(|told| **told == *name) && self.told.len() < MOST_REMEMBERED;
         if is_new {
             self.told.push(name.into());
-            // Telling it twice is harmless, so this may be written with the next change.
+            // Telling the browser twice is harmless, so this is written with the next change.
             self.change = self.change.max(Change::Prolonged);
         }
         is_new
