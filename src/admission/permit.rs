@@ -48,7 +48,7 @@ impl Permit {
     /// Announces a write of a head, or of bytes of a tunnel; to be called again right before each write. `None` if the
     /// session has ended: then nothing may be written.
     pub(crate) fn begin_write(&self) -> Option<WriteGuard<'_>> {
-        self.hold.as_ref().map_or_else(|| Some(WriteGuard::nobody()), Hold::begin_write)
+        self.hold.as_ref().map_or_else(|| Some(WriteGuard::without_session()), Hold::begin_write)
     }
 }
 

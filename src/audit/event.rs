@@ -121,7 +121,7 @@ pub(crate) enum Event<'a> {
 
 impl Event<'_> {
     /// Whether an unauthenticated client can cause any number of such events.
-    pub(super) fn is_strangers(&self) -> bool {
+    pub(super) fn is_unauthenticated(&self) -> bool {
         match self {
             // The link by which a host clears its data can be requested any number of times.
             Self::SignInRefused { .. } | Self::LikelyProxy { .. } | Self::SiteData { .. } => true,

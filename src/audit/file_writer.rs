@@ -45,7 +45,7 @@ impl FileTarget {
         let mut line = Vec::with_capacity(record.json.len() + 1);
         line.extend_from_slice(&record.json);
         line.push(b'\n');
-        if !self.queue.push(if record.is_strangers { Rank::Stranger } else { Rank::Event }, &line) {
+        if !self.queue.push(if record.is_unauthenticated { Rank::Unauthenticated } else { Rank::Event }, &line) {
             self.metrics.audit_lost(AuditTarget::File, 1);
         }
     }

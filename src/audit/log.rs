@@ -137,7 +137,7 @@ impl Log {
         event.count(&self.0.metrics);
         let mut line = Vec::with_capacity(256);
         event.write(at, self.format() == Format::Json, &mut line);
-        self.push(if event.is_strangers() { Rank::Stranger } else { Rank::Event }, &line);
+        self.push(if event.is_unauthenticated() { Rank::Unauthenticated } else { Rank::Event }, &line);
         if let Some(targets) = &*self.0.audit.load() {
             targets.push(at, event);
         }
@@ -202,7 +202,7 @@ impl Write for Messages {
     fn write(&mut self, message: &[u8]) -> io::Result<usize> {
         let mut line = Vec::with_capacity(message.len());
         line::message(message, self.0.format() == Format::Json, &mut line);
-        self.0.push(Rank::Stranger, &line);
+        self.0.push(Rank::Unauthenticated, &line);
         Ok(message.len())
     }
 

@@ -12,7 +12,7 @@ use super::record::AuditRecord;
 /// The capacity of the queue, in events.
 const ROOM: usize = 10_000;
 /// The capacity of the queue for events that unauthenticated clients can cause.
-const STRANGERS_ROOM: usize = 1000;
+const UNAUTHENTICATED_ROOM: usize = 1000;
 
 /// The two queues.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub(super) struct Outbox {
 #[derive(Debug, Default)]
 struct OutboxState {
     own: VecDeque<AuditRecord>,
-    strangers: VecDeque<AuditRecord>,
+    unauthenticated: VecDeque<AuditRecord>,
     /// Whether an event was taken out and [`Outbox::done`] has not been called yet.
     under_way: bool,
     closed: bool,
@@ -35,7 +35,7 @@ struct OutboxState {
 
 impl OutboxState {
     fn waiting(&self) -> usize {
-        self.own.len() + self.strangers.len() + usize::from(self.under_way)
+        self.own.len() + self.unauthenticated.len() + usize::from(self.under_way)
     }
 }
 
@@ -43,8 +43,8 @@ impl Outbox {
     /// Adds an event to its queue; `false` if the queue is full.
     pub(super) fn push(&self, record: &AuditRecord) -> bool {
         let mut state = self.state.lock();
-        let (queue, room) = match record.is_strangers {
-            true => (&mut state.strangers, STRANGERS_ROOM),
+        let (queue, room) = match record.is_unauthenticated {
+            true => (&mut state.unauthenticated, UNAUTHENTICATED_ROOM),
             false => (&mut state.own, ROOM),
         };
         let fits = queue.len() < room;
@@ -62,7 +62,7 @@ impl Outbox {
             {
                 let mut state = self.state.lock();
                 let next = state.own.pop_front();
-                if let Some(record) = next.or_else(|| state.strangers.pop_front()) {
+                if let Some(record) = next.or_else(|| state.unauthenticated.pop_front()) {
                     state.under_way = true;
                     return Some(record);
                 }
@@ -103,7 +103,7 @@ impl Outbox {
     /// Waits until the outbox is closed, at most for `patience`. Returns whether it is closed.
     pub(super) async fn closes_within(&self, patience: Duration) -> bool {
         let closed = async {
-            // An added event notifies as well, hence the loop.
+            // An added event notifies as well, so this is a loop.
             while !self.state.lock().closed {
                 self.changed.notified().await;
             }
@@ -116,15 +116,15 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    fn record(id: usize, is_strangers: bool) -> AuditRecord {
-        AuditRecord { id: id.to_string(), json: "{}".into(), is_strangers }
+    fn record(id: usize, is_unauthenticated: bool) -> AuditRecord {
+        AuditRecord { id: id.to_string(), json: "{}".into(), is_unauthenticated }
     }
 
     #[tokio::test]
     async fn events_of_unauthenticated_clients_go_last_and_have_a_smaller_queue() {
         let outbox = Outbox::default();
         let taken = (0..3 * ROOM).filter(|number| outbox.push(&record(*number, true))).count();
-        assert_eq!(taken, STRANGERS_ROOM);
+        assert_eq!(taken, UNAUTHENTICATED_ROOM);
         assert!(outbox.push(&record(77, false)));
         assert_eq!(outbox.next().await.unwrap().id, "77");
         assert_eq!(outbox.next().await.unwrap().id, "0");

@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 /// The capacity for events, in bytes.
 pub(super) const EVENT_ROOM: usize = 4 * 1024 * 1024;
 /// The part of [`EVENT_ROOM`] that events of unauthenticated clients may fill.
-const STRANGERS_ROOM: usize = EVENT_ROOM / 2;
+const UNAUTHENTICATED_ROOM: usize = EVENT_ROOM / 2;
 /// The capacity for access lines, in bytes.
 pub(super) const ACCESS_ROOM: usize = 2 * 1024 * 1024;
 /// When this many bytes of access lines are queued, the writer does not wait for the end of the tick.
@@ -26,7 +26,7 @@ pub(super) enum Rank {
     /// An audit event.
     Event,
     /// An event that unauthenticated clients can cause, or a message of the program.
-    Stranger,
+    Unauthenticated,
     /// An access line.
     Access,
 }
@@ -77,7 +77,7 @@ impl LineQueue {
         let mut state = self.state.lock();
         let (queue, room) = match rank {
             Rank::Event => (&mut state.events, EVENT_ROOM),
-            Rank::Stranger => (&mut state.events, STRANGERS_ROOM),
+            Rank::Unauthenticated => (&mut state.events, UNAUTHENTICATED_ROOM),
             Rank::Access => (&mut state.access, ACCESS_ROOM),
         };
         if queue.len() + line.len() > room {

@@ -15,7 +15,7 @@ pub(super) struct AuditRecord {
     /// The JSON object, without a line end.
     pub(super) json: Bytes,
     /// Whether unauthenticated clients can cause any number of such events.
-    pub(super) is_strangers: bool,
+    pub(super) is_unauthenticated: bool,
 }
 
 impl AuditRecord {
@@ -34,7 +34,7 @@ impl AuditRecord {
         }
         line.end();
         json.pop();
-        Some(Self { id, json: json.into(), is_strangers: event.is_strangers() })
+        Some(Self { id, json: json.into(), is_unauthenticated: event.is_unauthenticated() })
     }
 }
 

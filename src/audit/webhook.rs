@@ -67,8 +67,8 @@ impl WebhookTarget {
         let outbox = Arc::<Outbox>::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (sent, clock, counted) = (Arc::clone(&outbox), clock.clone(), Arc::clone(metrics));
-        let mut courier = Courier { client, keys: keys(&secrets), backoff, outbox: sent, clock, metrics: counted };
-        thread::Builder::new().name("audit-webhook".into()).spawn(move || runtime.block_on(courier.run()))?;
+        let mut delivery = Delivery { client, keys: keys(&secrets), backoff, outbox: sent, clock, metrics: counted };
+        thread::Builder::new().name("audit-webhook".into()).spawn(move || runtime.block_on(delivery.run()))?;
         Ok(Self { outbox, metrics: Arc::clone(metrics) })
     }
 
@@ -100,7 +100,7 @@ fn keys(secrets: &WebhookSecrets) -> Vec<hmac::Key> {
     secrets.each().map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret)).collect()
 }
 
-struct Courier {
+struct Delivery {
     client: Client,
     keys: Vec<hmac::Key>,
     backoff: Backoff,
@@ -109,7 +109,7 @@ struct Courier {
     metrics: Arc<Metrics>,
 }
 
-impl Courier {
+impl Delivery {
     async fn run(&mut self) {
         let mut down = false;
         while let Some(record) = self.outbox.next().await {

@@ -3,8 +3,8 @@
 use super::Gateway;
 use super::answers;
 use super::exchange::Exchange;
-use crate::http1::half_head;
 use crate::http1::headers::RequestHead;
+use crate::http1::partial_head;
 use crate::http1::provenance::Provenance;
 use crate::values::client_address::Peer;
 use crate::values::interruption::Interruption;
@@ -16,7 +16,7 @@ impl Gateway {
     /// The answer to a head that was refused before it was parsed, and its access line. `head` are the received bytes.
     pub(crate) fn refuse(&self, peer: Peer, head: &[u8], reason: Reason) -> Reply {
         let assembled = self.assembled.load_full();
-        let (parts, target) = half_head::read(head);
+        let (parts, target) = partial_head::read(head);
         let head = RequestHead::of(&parts, target);
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head);
         exchange.note_client(Provenance::of(peer, &parts.headers, &assembled.trusted).client);
@@ -30,7 +30,7 @@ impl Gateway {
     /// The access line of a client that disconnected in the middle of a head. `head` are the received bytes.
     pub(crate) fn left(&self, peer: Peer, head: &[u8]) {
         let assembled = self.assembled.load_full();
-        let (parts, target) = half_head::read(head);
+        let (parts, target) = partial_head::read(head);
         let head = RequestHead::of(&parts, target);
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head);
         exchange.note_client(Provenance::of(peer, &parts.headers, &assembled.trusted).client);

@@ -69,7 +69,7 @@ pub struct BrokenAnswer;
 pub struct AnswerReader {
     asked: AnswerContext,
     /// Whether something had to be normalised, in this head or in an interim one before it.
-    mended: bool,
+    normalised: bool,
     /// The offset of the first incomplete line.
     line: usize,
     /// The offset up to which the bytes were searched for LF.
@@ -136,7 +136,7 @@ impl AnswerReader {
         let line = bytes.get(start..end).unwrap_or_default();
         let (text, bare) = line.strip_suffix(b"\r").map_or((line, true), |text| (text, false));
         // A bare LF ends the line; a bare CR is refused by `check_characters`.
-        self.mended |= bare;
+        self.normalised |= bare;
         self.ends += line.len() + 1 - text.len();
         match (&self.status, text.first()) {
             (None, _) => self.status = Some(StatusLine::read(text, start)?),
@@ -172,14 +172,14 @@ impl AnswerReader {
         if name == 0 || rest.get(colon) != Some(&b':') {
             return Err(BrokenAnswer);
         }
-        self.mended |= colon > 0;
+        self.normalised |= colon > 0;
         self.lines.push(HeadLine::read(text, start, read, colon + 1));
         Ok(())
     }
 
     /// Joins a folded line to the value before it, with one space between (RFC 9112 5.2).
     fn fold(&mut self, bytes: &mut [u8], start: usize, end: usize) -> Result<(), BrokenAnswer> {
-        self.mended = true;
+        self.normalised = true;
         let line = self.lines.last_mut().ok_or(BrokenAnswer)?;
         let more = bytes.get(start..end).unwrap_or_default();
         let from = end - more.trim_ascii_start().len();
@@ -197,19 +197,19 @@ impl AnswerReader {
         Ok(())
     }
 
-    /// Makes the complete head and resets the parser, except for `mended`.
+    /// Makes the complete head and resets the parser, except for `normalised`.
     fn finish(&mut self, bytes: &[u8], end: usize) -> Result<AnswerHead, BrokenAnswer> {
         self.check_characters(bytes, end)?;
         let StatusLine { status, reason, is_old } = self.status.take().ok_or(BrokenAnswer)?;
         let mut lines = std::mem::take(&mut self.lines);
-        if self.mended {
+        if self.normalised {
             lines.mark_odd();
         }
         (self.line, self.looked, self.counted) = (0, 0, 0);
         let announced = self.announced(&lines, bytes, is_old)?;
         let body = self.body(status, announced)?;
         let goes_on = head_lines::keeps_alive(&lines, bytes, is_old) && body != AnswerBody::UntilClose;
-        Ok(AnswerHead { end, status, reason, is_old, announced, body, reusable: goes_on && !self.mended, lines })
+        Ok(AnswerHead { end, status, reason, is_old, announced, body, reusable: goes_on && !self.normalised, lines })
     }
 
     /// The framing that the header fields announce.
@@ -217,7 +217,7 @@ impl AnswerReader {
         let length = self.length(lines, bytes)?;
         let chunked = self.is_chunked(lines, bytes)?;
         // HTTP/1.0 has no chunked coding, and a length beside the coding is a mistake.
-        self.mended |= chunked && (is_old || length.is_some());
+        self.normalised |= chunked && (is_old || length.is_some());
         Ok(match (chunked, length) {
             (true, _) => AnswerBody::Chunked,
             (false, Some(length)) => AnswerBody::Length(length),
@@ -231,7 +231,7 @@ impl AnswerReader {
         for value in lines.known(bytes, KnownName::ContentLength) {
             for one in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
                 let value = head_lines::length(one).ok_or(BrokenAnswer)?;
-                self.mended |= length.is_some() || one.len() > 1 && one.starts_with(b"0");
+                self.normalised |= length.is_some() || one.len() > 1 && one.starts_with(b"0");
                 if length.is_some_and(|known| known != value) {
                     return Err(BrokenAnswer);
                 }
@@ -245,7 +245,7 @@ impl AnswerReader {
     fn is_chunked(&mut self, lines: &HeadLines, bytes: &[u8]) -> Result<bool, BrokenAnswer> {
         let mut chunked = false;
         for value in lines.known(bytes, KnownName::TransferEncoding) {
-            self.mended |= !value.eq_ignore_ascii_case(b"chunked");
+            self.normalised |= !value.eq_ignore_ascii_case(b"chunked");
             for coding in items(value).filter(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
                 if chunked || !coding.eq_ignore_ascii_case(b"chunked") {
                     return Err(BrokenAnswer);
@@ -263,7 +263,7 @@ impl AnswerReader {
         }
         let none = matches!(status, 100..=199 | 204 | 304);
         // An application that announces a body where none is allowed may send it.
-        self.mended |= match announced {
+        self.normalised |= match announced {
             AnswerBody::Chunked => none,
             AnswerBody::Length(length) => none && status != 304 && length > 0,
             AnswerBody::Empty | AnswerBody::UntilClose => false,

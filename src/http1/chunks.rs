@@ -31,7 +31,7 @@ enum Leniency {
     Strict,
     Lenient,
     /// Lenient, and a mistake was tolerated.
-    Forgave,
+    Tolerated,
 }
 
 /// The result of one step of the parser.
@@ -112,7 +112,7 @@ impl ChunkReader {
     /// Whether a mistake was tolerated. The application may see another end of the body, so the connection must not be
     /// reused.
     pub(crate) fn was_lenient(&self) -> bool {
-        self.leniency == Leniency::Forgave
+        self.leniency == Leniency::Tolerated
     }
 
     /// Whether the end of the body was reached.
@@ -134,17 +134,17 @@ impl ChunkReader {
         use ChunkState::{DataLineFeed, LastLineFeed, SizeLineFeed, TrailerLineFeed};
         let after_return = matches!(self.state, SizeLineFeed | DataLineFeed | TrailerLineFeed | LastLineFeed);
         if byte == b'\n' && !after_return {
-            self.forgive()?;
+            self.tolerate()?;
             self.state = self.next_strictly(b'\r')?;
         }
         self.next_strictly(byte)
     }
 
-    fn forgive(&mut self) -> Result<(), BrokenChunks> {
+    fn tolerate(&mut self) -> Result<(), BrokenChunks> {
         if self.leniency == Leniency::Strict {
             return Err(BrokenChunks);
         }
-        self.leniency = Leniency::Forgave;
+        self.leniency = Leniency::Tolerated;
         Ok(())
     }
 
@@ -153,7 +153,7 @@ impl ChunkReader {
         match (self.state, byte) {
             (Size, b'\r') if self.digits > 0 => Ok(SizeLineFeed),
             (Size, b';') if self.digits > 0 => Ok(Extension),
-            (Size, b' ' | b'\t') if self.digits > 0 => self.forgive().map(|()| Blank),
+            (Size, b' ' | b'\t') if self.digits > 0 => self.tolerate().map(|()| Blank),
             (Blank, b' ' | b'\t') => limited(&mut self.extensions, MAX_EXTENSIONS, byte, Blank),
             (Blank, b'\r') => Ok(SizeLineFeed),
             (Blank, b';') => Ok(Extension),
@@ -280,11 +280,11 @@ mod tests {
 
     #[test]
     fn known_mistakes_are_tolerated_in_answers_only() {
-        let forgiven = [
+        let tolerated = [
             "5  \r\nhello\r\n0 \r\n\r\n", "5 ;x\r\nhello\r\n0\r\n\r\n", "5\nhello\r\n0\r\n\r\n",
             "5\r\nhello\n0\r\n\r\n", "5;x\nhello\n0\nX: y\n\n", "5\t\nhello\r\n0\r\n\r\n",
         ];
-        for bytes in forgiven {
+        for bytes in tolerated {
             assert_eq!(data(ChunkReader::default(), bytes.as_bytes()), Err(BrokenChunks), "{bytes:?}");
             assert_eq!(data(ChunkReader::lenient(), bytes.as_bytes()), Ok((b"hello".to_vec(), true)), "{bytes:?}");
         }

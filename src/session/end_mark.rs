@@ -59,7 +59,7 @@ pub struct WriteGuard<'a> {
 
 impl WriteGuard<'_> {
     /// For requests without a session.
-    pub(crate) const fn nobody() -> Self {
+    pub(crate) const fn without_session() -> Self {
         Self { mark: None, stays_here: PhantomData }
     }
 }

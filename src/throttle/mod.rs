@@ -131,11 +131,11 @@ impl Throttle {
     /// whether there were any.
     pub(crate) fn unban(&self, user: &str, now: Moment) -> bool {
         let owner = self.owner(user);
-        let account = [self.accounts.forgive(owner, now), self.known.forgive(owner, now)].contains(&true);
+        let account = [self.accounts.reset(owner, now), self.known.reset(owner, now)].contains(&true);
         let client = user.trim().parse().ok().map(ClientAddress::Ip);
         let networks = client.map(|client| self.networks_of(client, &TrustedProxies::default()));
-        let forgiven = networks.into_iter().flatten().flatten().map(|(table, key)| table.forgive(key.owner, now));
-        forgiven.fold(account, |any, forgiven| any | forgiven)
+        let reset = networks.into_iter().flatten().flatten().map(|(table, key)| table.reset(key.owner, now));
+        reset.fold(account, |any, reset| any | reset)
     }
 
     fn key_of_account(&self, user: &str) -> CounterKey {

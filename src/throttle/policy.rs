@@ -69,11 +69,11 @@ impl Standing {
 
     /// The counter after a success.
     pub(super) fn succeeded(self, now: Moment) -> Self {
-        Self { open: self.open.saturating_sub(1), ..self.forgiven(now) }
+        Self { open: self.open.saturating_sub(1), ..self.reset(now) }
     }
 
     /// A counter without failures.
-    pub(super) fn forgiven(self, now: Moment) -> Self {
+    pub(super) fn reset(self, now: Moment) -> Self {
         Self { since: now, failures: 0, open: self.open }
     }
 

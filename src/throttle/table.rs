@@ -111,12 +111,12 @@ impl CounterTable {
     }
 
     /// Resets all failures of an owner. Returns whether there were any.
-    pub(super) fn forgive(&self, owner: u32, now: Moment) -> bool {
+    pub(super) fn reset(&self, owner: u32, now: Moment) -> bool {
         let mut any = false;
         for set in std::iter::once(&self.first).chain(&self.further) {
             for slot in set.lock().iter_mut().filter(|slot| slot.tag != 0 && slot.owner == owner) {
                 any |= slot.standing.at(now, self.policy).failures > 0;
-                slot.standing = slot.standing.forgiven(now);
+                slot.standing = slot.standing.reset(now);
                 slot.clear_if_empty();
             }
         }
@@ -252,8 +252,8 @@ mod tests {
         let table = CounterTable::new(POLICY);
         let keys = [CounterKey::new(7, 42), CounterKey::new(8, 42), CounterKey::new(9, 43)];
         keys.iter().for_each(|&key| fail(&table, key, 5, NOW));
-        assert!(table.forgive(42, NOW));
-        assert!(!table.forgive(42, NOW), "there are no failures left");
+        assert!(table.reset(42, NOW));
+        assert!(!table.reset(42, NOW), "there are no failures left");
         assert_eq!(keys.map(|key| table.begin(key, NOW).is_ok()), [true, true, false]);
     }
 }

@@ -320,7 +320,7 @@ impl HostCookies {
             return;
         }
         if self.remembered.len() == MOST_REMEMBERED {
-            tracing::debug!(host = %self.host, "more cookies than are remembered: the oldest one is not expired at the logout");
+            tracing::debug!(host = %self.host, "too many cookies to remember: the logout leaves the oldest one");
             self.remembered.remove(0);
         }
         self.changes.note(cookie.clone());
