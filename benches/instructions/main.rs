@@ -1,6 +1,6 @@
 //! What a request costs in instructions, counted by callgrind: a signed-in request with a browser's head, with three
-//! cookies in the vault and with a short head, an anonymous request that is sent to the sign-in form, a logout. Counts do not depend on the load of the
-//! machine, so small changes are visible.
+//! cookies in the vault and with a short head, an anonymous request that is sent to the sign-in form, a logout. Counts
+//! do not depend on the load of the machine, so small changes are visible.
 //!
 //! Three processes take part, so that only the gateway's own instructions are counted: the gateway under callgrind,
 //! on one thread; a small upstream; and this one, which is the client. Counting begins when the sessions are there.

@@ -24,8 +24,8 @@ pub enum Request {
     Stranger,
     /// `POST /logout`, each time of another session.
     Logout,
-    /// A signed-in browser's request for a path that is costly to check: a beginning, and a piece that is repeated up to
-    /// [`LONGEST_PATH`].
+    /// A signed-in browser's request for a path that is costly to check: a beginning, and a piece that is repeated up
+    /// to [`LONGEST_PATH`].
     Path(&'static str, &'static str),
 }
 

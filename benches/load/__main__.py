@@ -106,7 +106,8 @@ class Stage:
             ("large", self.among(LARGE) + silent, lambda one: self.load(one, one.head("/large"))),
             ("short", self.among(SHORT_HEAD) + silent, lambda one: self.load(one, one.head("/page", lines=load.SHORT))),
             ("strangers", silent, lambda one: self.load(one, load.page("/page"), status=303)),
-            ("sessions", self.crowds, lambda one: self.load(one, load.page("/page", cookie="exeunt=COOKIE"), one.cookies)),
+            ("sessions", self.crowds,
+             lambda one: self.load(one, load.page("/page", cookie="exeunt=COOKIE"), one.cookies)),
             ("rate", self.contestants, lambda one: self.load(one, one.head("/page"), rate=RATE)),
         ]
         chosen = [(part, one.name, lambda how=how, one=one: how(one)) for part, all_of, how in plain for one in all_of
@@ -164,7 +165,8 @@ class Stage:
         store = bulk.Store()
         silent = [(one.name, one.program) for one in self.ours() if not one.access]
         proxies = [lambda: who.Nginx(self.place, store.port)] if self.is_wanted(who.Nginx.name) else []
-        proxies += [lambda name=name, file=file: who.Exeunt(self.place, store.port, name, file) for name, file in silent]
+        proxies += [lambda name=name, file=file: who.Exeunt(self.place, store.port, name, file)
+                    for name, file in silent]
         for enter in proxies:
             one = enter()
             try:

@@ -143,7 +143,8 @@ class Nginx(Contestant):
 
     def start(self):
         lines = nginx_lines({name: value for name, value in LINES.items() if name != "X-Forwarded-For"})
-        nginx(self, NGINX_PROXY.format(upstream=self.upstream, port=self.port, auth="", lines=lines, more=""), self.port)
+        configuration = NGINX_PROXY.format(upstream=self.upstream, port=self.port, auth="", lines=lines, more="")
+        nginx(self, configuration, self.port)
 
 
 class Endpoint:
@@ -167,7 +168,8 @@ class NginxAuth(Contestant):
         endpoint = Endpoint.start(self)
         variable = {name: "$" + name.lower().replace("-", "_") + "_told" for name in IDENTITY}
         told = " ".join(
-            f"auth_request_set {into} $upstream_http_{name.lower().replace('-', '_')};" for name, into in variable.items()
+            f"auth_request_set {into} $upstream_http_{name.lower().replace('-', '_')};"
+            for name, into in variable.items()
         )
         others = {name: value for name, value in ORIGIN.items() if name != "X-Forwarded-For"}
         more = """
@@ -221,7 +223,8 @@ class Apache(Contestant):
 
     def serve(self, sign_in):
         modules = "\n".join(
-            f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in (*APACHE_MODULES, *self.modules)
+            f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
+            for name in (*APACHE_MODULES, *self.modules)
         )
         lines = "\n".join(f'RequestHeader set {name} "{value}"' for name, value in LINES.items())
         config = self.write("apache.conf", f"""\
@@ -253,7 +256,7 @@ ProxyPreserveHost On
 
 class ApacheBasic(Apache):
     """Apache with its Basic sign-in. What it keeps in shared memory is the hash, not the verdict: it computes the hash
-    of the password for every request, so that the hash is the fastest that there is (with bcrypt it costs milliseconds).
+    of the password for every request, so the hash is the fastest that there is (with bcrypt it costs milliseconds).
     """
 
     name = "Apache, Basic + socache"

@@ -1,4 +1,4 @@
-"""The report, made of the data alone: tables in Markdown and a chart. `python3 benches/load/report.py FOLDER` makes them
+"""The report, made of the data alone: tables in Markdown and a chart. `python3 benches/load/report.py FOLDER` makes it
 again of FOLDER/data.json."""
 
 import json
@@ -87,13 +87,15 @@ def ratio_lines(figures):
 
 def markdown(data):
     machine, figures = data["machine"], data["figures"]
-    rounds = max((len(values) for part in figures.values() for one in part.values() for values in one.values()), default=0)
+    measured = (values for part in figures.values() for one in part.values() for values in one.values())
+    rounds = max(map(len, measured), default=0)
     tables = [table(part, figures[part], data) for part in PARTS if part in figures]
     ratios = "\n".join(ratio_lines(figures))
+    seconds = data["seconds"]
     return f"""# What a request costs
 
 Made by `benches/run` on {machine["date"]}: {machine["processor"]}, {machine["processors"]} processors,
-{machine["system"]}, load {machine["load"]:.1f} at the end. Medians of {rounds} rounds of {data["seconds"]} s, interleaved,
+{machine["system"]}, load {machine["load"]:.1f} at the end. Medians of {rounds} rounds of {seconds} s, interleaved,
 the least and the most in parentheses. The proxy has one processor, the load (wrk, 64 connections) and the application
 (nginx) another. CPU is the time on the processor of all processes that take part in an answer, without the load and the
 application. No access log but where the name says so. Absolute figures are this machine's: compare within a table.
@@ -122,15 +124,17 @@ def chart(data):
         top, middle = 44 + BAR * index, statistics.median(values)
         colour = "#17694e" if name.startswith("Exeunt") else "#8a94a0"
         line = top + BAR / 2 - 3
+        least, most = (LEFT + value * scale for value in (min(values), max(values)))
         rows.append(f"""\
 <text x="{LEFT - 8}" y="{top + 14}" text-anchor="end">{escape(name)}</text>
 <rect x="{LEFT}" y="{top}" width="{middle * scale:.1f}" height="{BAR - 6}" fill="{colour}"/>
-<path d="M{LEFT + min(values) * scale:.1f} {line:.1f}H{LEFT + max(values) * scale:.1f}" stroke="#222" stroke-width="1.5"/>
-<text x="{LEFT + max(values) * scale + 6:.1f}" y="{top + 14}">{middle:.1f}</text>""")
+<path d="M{least:.1f} {line:.1f}H{most:.1f}" stroke="#222" stroke-width="1.5"/>
+<text x="{most + 6:.1f}" y="{top + 14}">{middle:.1f}</text>""")
     body = "\n".join(rows)
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img"
-     aria-label="CPU time of a signed-in request, in microseconds, by proxy" font-family="sans-serif" font-size="13" fill="#222">
+     aria-label="CPU time of a signed-in request, in microseconds, by proxy"
+     font-family="sans-serif" font-size="13" fill="#222">
 <rect width="{WIDTH}" height="{height}" fill="#fff"/>
 <text x="12" y="24" font-size="15">CPU time of a signed-in page of 1 KiB, µs; bar: median, line: least to most</text>
 {body}

@@ -1,5 +1,5 @@
--- What wrk asks: the head of a browser or of a program, one cookie or one of a list a request, at any rate or at a fixed
--- one. In the end one line of JSON.
+-- What wrk asks: the head of a browser or of a program, one cookie or one of a list a request, at any rate or at a
+-- fixed one. In the end one line of JSON.
 local heads = {}
 local at = 0
 local pause = tonumber(os.getenv("LOAD_PAUSE_MS") or "0")

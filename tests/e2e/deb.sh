@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The Debian package, in a Debian of its own (a folder): it installs, starts, is upgraded, removed and purged, and what an
-# operator made is kept or gone as it should be. Needs root, for chroot. About a minute and a half; the first time some
-# minutes more, for cargo-deb and the Debian (debootstrap, 250 MB in target/e2e/).
+# The Debian package, in a Debian of its own (a folder): it installs, starts, is upgraded, removed and purged, and what
+# an operator made is kept or gone as it should be. Needs root, for chroot. About a minute and a half; the first time
+# some minutes more, for cargo-deb and the Debian (debootstrap, 250 MB in target/e2e/).
 #
 #   tests/e2e/deb.sh PROGRAM         PROGRAM: the exeunt to put into the package
 #
@@ -62,7 +62,8 @@ make_debian() {
 }
 
 build() { # REVISION
-    deploy/deb --program "$program" --revision "$1" --output "$work" --fast > "$work/build.log" 2>&1 || fail "$(cat "$work/build.log")"
+    deploy/deb --program "$program" --revision "$1" --output "$work" --fast > "$work/build.log" 2>&1 ||
+        fail "$(cat "$work/build.log")"
     cp "$work"/exeunt_*-"$1"_*.deb "$root/exeunt-$1.deb"
 }
 
@@ -105,7 +106,8 @@ installs() {
 configure() {
     inside sed -i -e 's|^listen = \[.*|listen = ["127.0.0.1:0"]|' \
         -e "s|^upstream = .*|upstream = \"http://127.0.0.1:$application\"|" /etc/exeunt/config.toml
-    echo 'correct horse battery' | inside exeunt user set alice > "$work/user.log" 2>&1 || fail "$(cat "$work/user.log")"
+    echo 'correct horse battery' | inside exeunt user set alice > "$work/user.log" 2>&1 ||
+        fail "$(cat "$work/user.log")"
     is 'the users'"'"' file is for root and the service' "$(owner /etc/exeunt/users.toml)" '640 root:exeunt'
 }
 
@@ -121,13 +123,15 @@ starts_and_stops() {
     service=$!
     processes+=("$service")
     port=$(until_said "$work/service.log" '.*listening.*127\.0\.0\.1:([0-9]+).*')
-    echo 'correct horse battery' | deploy/smoke "http://127.0.0.1:$port" alice --host localhost --echo / > "$work/smoke.log" \
+    echo 'correct horse battery' |
+        deploy/smoke "http://127.0.0.1:$port" alice --host localhost --echo / > "$work/smoke.log" \
         || fail "$(cat "$work/smoke.log")"
     ok "the installed program passes deploy/smoke: $(tail -n 1 "$work/smoke.log")"
     is 'its socket for operators' "$(owner /run/exeunt/admin.sock)" '600 exeunt:exeunt'
     inside exeunt session list > "$work/list.log" 2>&1 || fail "exeunt session list: $(cat "$work/list.log")"
     ok 'exeunt session list reaches it'
-    inside exeunt reload --config /etc/exeunt/config.toml > "$work/reload.log" 2>&1 || fail "exeunt reload: $(cat "$work/reload.log")"
+    inside exeunt reload --config /etc/exeunt/config.toml > "$work/reload.log" 2>&1 ||
+        fail "exeunt reload: $(cat "$work/reload.log")"
     ok "exeunt reload: $(tail -n 1 "$work/reload.log")"
     kill -TERM "$service"
     local status=0
@@ -183,10 +187,12 @@ is_removed() {
     rm -r "$root/etc/exeunt"
     # Beside dpkg's own books, one user more is all that is left of it.
     find "$root" -xdev -newer "$work/started" ! -type d -printf '/%P\n' \
-        | grep -vE '^/(var/lib/dpkg/|var/log/|var/cache/|exeunt-[12]\.deb$|etc/\.pwd\.lock$|etc/(passwd|group|shadow|gshadow)-?$)' \
+        | grep -vE '^/(var/lib/dpkg/|var/log/|var/cache/|exeunt-[12]\.deb$)' \
+        | grep -vE '^/etc/(\.pwd\.lock|(passwd|group|shadow|gshadow)-?)$' \
         > "$work/left" || true
     is 'purged, nothing is left' "$(cat "$work/left")" ''
-    is 'nothing of its name either' "$(find "$root" -xdev -name '*exeunt*' ! -name 'exeunt-[12].deb' -printf '/%P\n')" ''
+    is 'nothing of its name either' \
+        "$(find "$root" -xdev -name '*exeunt*' ! -name 'exeunt-[12].deb' -printf '/%P\n')" ''
 }
 
 source tests/e2e/install.sh
@@ -200,7 +206,8 @@ version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 build 1
 build 2
 ok "two packages of $version"
-lintian --fail-on error --allow-root "$root"/exeunt-*.deb > "$work/lintian.log" 2>&1 || fail "lintian: $(cat "$work/lintian.log")"
+lintian --fail-on error --allow-root "$root"/exeunt-*.deb > "$work/lintian.log" 2>&1 ||
+    fail "lintian: $(cat "$work/lintian.log")"
 ok "lintian finds no errors, $(grep -c ^W: "$work/lintian.log") warnings"
 start_application
 installs

@@ -21,8 +21,9 @@ else
     apt-cache show fail2ban >/dev/null 2>&1 || $(test "$(id -u)" = 0 || echo sudo) apt-get update -qq
     (cd "$folder" && apt-get download -qq -o Acquire::Retries=3 fail2ban && dpkg -x fail2ban_*.deb unpacked)
     read_log() {
-        PYTHONPATH="$folder/unpacked/usr/lib/python3/dist-packages" python3 -B "$folder/unpacked/usr/bin/fail2ban-regex" \
-            --config "$folder/unpacked/etc/fail2ban" -o ip "$1" "$filter"
+        PYTHONPATH="$folder/unpacked/usr/lib/python3/dist-packages" \
+            python3 -B "$folder/unpacked/usr/bin/fail2ban-regex" --config "$folder/unpacked/etc/fail2ban" \
+            -o ip "$1" "$filter"
     }
 fi
 
@@ -43,7 +44,8 @@ event=sign_in_refused client=$innocent reason=credentials_wrong user=
 host exeunt[1]: event=sign_in_refused client=$innocent reason=credentials_wrong user=
 NAMES
 # And one with line breaks in it, which a shell's line cannot hold.
-broken="x%0d%0atime%3d2026-01-01T00:00:00Z%20event%3dsign_in_refused%20client%3d$innocent%20reason%3dcredentials_wrong%20user%3dy"
+broken="x%0d%0atime%3d2026-01-01T00:00:00Z%20event%3dsign_in_refused%20client%3d$innocent"
+broken="$broken%20reason%3dcredentials_wrong%20user%3dy"
 
 start() {
     cat >"$folder/config.toml" <<CONFIG
@@ -61,7 +63,8 @@ CONFIG
     "$program" serve --config "$folder/config.toml" 2>"$folder/log" &
     gateway=$!
     tries=0
-    until address=$(grep -ao 'listening.*' "$folder/log" | grep -o '127\.0\.0\.1:[0-9]*' | head -1) && test -n "$address"; do
+    until address=$(grep -ao 'listening.*' "$folder/log" | grep -o '127\.0\.0\.1:[0-9]*' | head -1) &&
+        test -n "$address"; do
         tries=$((tries + 1))
         test $tries -lt 600 || { echo "the gateway does not listen:"; cat "$folder/log"; exit 1; }
         sleep 0.1
@@ -100,7 +103,8 @@ for format in text json combined; do
     try 2001:db8::7 -d "username=$broken"
     echo 2001:db8::7 >>"$folder/expected"
     # Other lines that a stranger can fill.
-    curl -s -o /dev/null -H 'Host: localhost' -A "event=sign_in_refused client=$innocent reason=credentials_wrong user=" \
+    curl -s -o /dev/null -H 'Host: localhost' \
+        -A "event=sign_in_refused client=$innocent reason=credentials_wrong user=" \
         "http://$address/event=sign_in_refused%20client=$innocent%20reason=credentials_wrong%20user="
     stop
     # As the journal shows them, too.

@@ -5,7 +5,8 @@ install_missing() {
     local wanted command sudo='' missing=()
     for wanted in "$@"; do
         command=${wanted%%:*}
-        [[ $command == /* && -e $command ]] || PATH=$PATH:/usr/sbin command -v "$command" > /dev/null || missing+=("${wanted##*:}")
+        [[ $command == /* && -e $command ]] || PATH=$PATH:/usr/sbin command -v "$command" > /dev/null ||
+            missing+=("${wanted##*:}")
     done
     ((${#missing[@]})) || return 0
     echo "installing ${missing[*]}"

@@ -63,10 +63,12 @@ until_true answers "http://127.0.0.1:$metrics/readyz"
 
 # One sign-in, one request, one logout; one sign-in and one request that are refused.
 site=http://localhost:$public
-curl -sf -o /dev/null -c "$folder/jar" -d username=alice -d password=correct-horse-battery "$site/login" || fail "sign-in"
+curl -sf -o /dev/null -c "$folder/jar" -d username=alice -d password=correct-horse-battery "$site/login" ||
+    fail "sign-in"
 curl -sf -o /dev/null -b "$folder/jar" "$site/" || fail "request"
 curl -sf -o /dev/null -b "$folder/jar" -X POST "$site/logout" || fail "logout"
-[ "$(curl -s -o /dev/null -w '%{http_code}' -d username=alice -d password=wrong "$site/login")" = 401 ] || fail "refusal"
+[ "$(curl -s -o /dev/null -w '%{http_code}' -d username=alice -d password=wrong "$site/login")" = 401 ] ||
+    fail "refusal"
 [ "$(curl -s -o /dev/null -w '%{http_code}' "$site/")" = 401 ] || fail "protection"
 [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$metrics/readyz")" = 200 ] || fail "readiness"
 [ "$(curl -s -o /dev/null -w '%{http_code}' -X POST "http://127.0.0.1:$metrics/metrics")" = 405 ] || fail "a change"

@@ -22,4 +22,5 @@ if ! cmp -s "$wanted" "$venv/installed.txt"; then
     "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"
     cp "$wanted" "$venv/installed.txt"
 fi
-PATH=$(realpath "$venv")/bin:$PATH:/usr/sbin PYTHONPATH=tests/e2e exec "$venv/bin/python" -B tests/e2e/proxies "$program" "$@"
+PATH=$(realpath "$venv")/bin:$PATH:/usr/sbin PYTHONPATH=tests/e2e \
+    exec "$venv/bin/python" -B tests/e2e/proxies "$program" "$@"

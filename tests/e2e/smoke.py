@@ -41,7 +41,8 @@ class Exchange:
 
     def spoil_cookie(self, old, new):
         self.answer_headers = [
-            (key, value.replace(old, new) if key.lower() == "set-cookie" else value) for key, value in self.answer_headers]
+            (key, value.replace(old, new) if key.lower() == "set-cookie" else value)
+            for key, value in self.answer_headers]
 
     def answer(self, status, body=b"{}"):
         self.status, self.answer_headers, self.answer_body = status, [("Content-Type", "text/plain")], body
@@ -118,17 +119,22 @@ def without_name(exchange):
 
 # What is spoilt, before or after the gateway; the beginning of the line that must say so.
 FAULTS = [
-    ("anybody may see it", nothing, when(both(is_anonymous, but(is_browser)), answering(200)), "program without a session"),
-    ("browsers get no redirect", nothing, when(both(is_anonymous, is_browser), answering(401)), "browser without a session"),
-    ("a header signs in", nothing, when(both(is_anonymous, is_forging), answering(200)), "identity headers without a session"),
+    ("anybody may see it", nothing, when(both(is_anonymous, but(is_browser)), answering(200)),
+     "program without a session"),
+    ("browsers get no redirect", nothing, when(both(is_anonymous, is_browser), answering(401)),
+     "browser without a session"),
+    ("a header signs in", nothing, when(both(is_anonymous, is_forging), answering(200)),
+     "identity headers without a session"),
     ("any password", nothing, when(is_wrong, answering(303)), "wrong password"),
     ("nobody signs in", nothing, when(is_sign_in, answering(401)), "sign-in"),
     ("scripts see the cookie", nothing, lambda e: e.spoil_cookie(" HttpOnly;", ""), "cookie"),
     ("a cookie for siblings", nothing, lambda e: e.spoil_cookie("; Path=/", "; Path=/; Domain=localhost"), "cookie"),
     ("somebody else", nothing, when(at("/.exeunt/session"), without_name), "who am I"),
     ("no application", nothing, when(both(at("/shop"), works), answering(502)), "/shop with a session"),
-    ("a header changes who", nothing, when(both(at("/.exeunt/session"), is_forging), with_forged_name), "who am I, with forged"),
-    ("a header arrives", nothing, when(both(at("/headers"), is_forging), with_forged_name), "what the application receives"),
+    ("a header changes who", nothing, when(both(at("/.exeunt/session"), is_forging), with_forged_name),
+     "who am I, with forged"),
+    ("a header arrives", nothing, when(both(at("/headers"), is_forging), with_forged_name),
+     "what the application receives"),
     ("nobody arrives", nothing, when(at("/headers"), without_name), "what the application receives"),
     ("two slashes pass", nothing, when(at("//smoke"), answering(200)), "target //smoke"),
     ("an encoded slash passes", nothing, when(at("/..%2fsmoke"), answering(200)), "target /..%2fsmoke"),
@@ -136,7 +142,8 @@ FAULTS = [
     ("any site signs out", lambda e: e.drop("sec-fetch-site", "origin"), nothing, "logout from another site"),
     ("no receipt", nothing, when(both(is_logout, works), answering(200)), "logout: expected"),
     ("the dead cookie lives", nothing, when(both(at("/.exeunt/session"), has_ended), answering(200)), "the old cookie"),
-    ("the application lives on", nothing, when(both(at("/shop"), has_ended), answering(200)), "/shop with the old cookie"),
+    ("the application lives on", nothing, when(both(at("/shop"), has_ended), answering(200)),
+     "/shop with the old cookie"),
     ("only for members", nothing, when(both(is_logout, but(has_cookie)), answering(401)), "logout without a session"),
 ]
 
@@ -212,7 +219,8 @@ upstream = "http://127.0.0.1:{application}"
 [login]
 users = "users.toml"
 """)
-    subprocess.run([EXEUNT, "user", "set", "alice"], cwd=folder, input=PASSWORD, text=True, check=True, capture_output=True)
+    command = [EXEUNT, "user", "set", "alice"]
+    subprocess.run(command, cwd=folder, input=PASSWORD, text=True, check=True, capture_output=True)
     log = folder / "log"
     process = subprocess.Popen([EXEUNT, "serve"], cwd=folder, stderr=log.open("w"))
     deadline = time.monotonic() + 60
@@ -225,12 +233,13 @@ users = "users.toml"
 
 
 def smoke(port):
-    command = [SMOKE, f"http://127.0.0.1:{port}", "alice", "--host", "localhost", "--path", "/shop", "--echo", "/headers"]
+    command = [SMOKE, f"http://127.0.0.1:{port}", "alice", "--host", "localhost", "--path", "/shop",
+               "--echo", "/headers"]
     return subprocess.run(command, input=PASSWORD, text=True, capture_output=True, check=False)
 
 
 def problem_with(said, line):
-    """What is wrong with an answer of the script, if something is: `line` must begin a failed check, or nothing fails."""
+    """What is wrong with an answer of the script, or None: `line` must begin a failed check, or nothing may fail."""
     failed = [text.removeprefix("FAIL").strip() for text in said.stdout.splitlines() if text.startswith("FAIL")]
     if PASSWORD in said.stdout + said.stderr or "exeunt=" in said.stdout:
         return "it shows a secret"
@@ -238,7 +247,8 @@ def problem_with(said, line):
         return None if said.returncode == 0 and not failed else f"a sound gateway fails: {said.stdout}"
     if said.returncode != 1:
         return f"exit status {said.returncode}: {said.stdout}{said.stderr}"
-    return None if any(text.startswith(line) for text in failed) else f"no failed line begins with {line!r}: {said.stdout}"
+    found = any(text.startswith(line) for text in failed)
+    return None if found else f"no failed line begins with {line!r}: {said.stdout}"
 
 
 def main():

@@ -1,4 +1,5 @@
-"""After the gateway's logout the sessions of real applications are over, too: their old cookies, straight at them, are dead."""
+"""After the gateway's logout the sessions of real applications are over, too: their old cookies, sent straight to
+them, are dead."""
 
 import re
 import subprocess
@@ -13,8 +14,8 @@ from test_shop import Running
 DJANGO = '\npreset = "django-admin"\n'
 
 
-CLICK = ["--header", "Accept: text/html", "--header", "Sec-Fetch-Site: same-origin", "--header", "Sec-Fetch-Mode: navigate",
-         "--header", "Sec-Fetch-Dest: document"]
+CLICK = ["--header", "Accept: text/html", "--header", "Sec-Fetch-Site: same-origin",
+         "--header", "Sec-Fetch-Mode: navigate", "--header", "Sec-Fetch-Dest: document"]
 """A person follows a link of a page."""
 
 
@@ -64,7 +65,8 @@ class Django(Running):
 
     def test_a_revoke_ends_it_without_the_browsers_token(self):
         cookie = self.shopping()
-        subprocess.run([EXEUNT, "session", "revoke", "--user", "alice"], cwd=self.folder, check=True, capture_output=True)
+        revoke = [EXEUNT, "session", "revoke", "--user", "alice"]
+        subprocess.run(revoke, cwd=self.folder, check=True, capture_output=True)
         self.gateway.wait_until(r'event=application_logout user=alice .*result="ended by call"')
         self.assertEqual(self.straight(cookie), '{"user":"","items":[]}')
 
@@ -218,7 +220,8 @@ class WordPress(Application):
         cookies, link = self.sign_in_there(), self.own_link()
         foreign = [line.replace("same-origin", "cross-site") for line in CLICK]
         foreign = self.visitor.get(link, *foreign)
-        self.assertEqual((foreign.status, self.visitor.is_signed_in()), (200, True), "a page of another site asks in vain")
+        seen = (foreign.status, self.visitor.is_signed_in())
+        self.assertEqual(seen, (200, True), "a page of another site cannot sign out")
         answer = self.visitor.get(link, *CLICK)
         self.assertEqual(answer.status, 303)
         self.assertRegex(answer.header("location"), "^/.exeunt/goodbye")
@@ -240,7 +243,8 @@ class PhpMyAdmin(Application):
         """The cookies that phpMyAdmin gives root."""
         token, page = self.token()
         session = re.search(r'name="set_session" value="([^"]+)"', page)[1]
-        self.visitor.post("/index.php?route=/", pma_username="root", pma_password="", server="1", token=token, set_session=session)
+        self.visitor.post("/index.php?route=/", pma_username="root", pma_password="", server="1", token=token,
+                          set_session=session)
         self.assertIn("information_schema", self.visitor.get(self.databases).body.decode())
         cookies = self.application.seen()
         self.assertIn("information_schema", self.application.straight(self.databases, cookies))
@@ -248,7 +252,8 @@ class PhpMyAdmin(Application):
 
     def test_its_own_form_signs_out_of_both(self):
         cookies = self.sign_in_there()
-        answer = self.visitor.post("/index.php?route=/logout", "--header", "Sec-Fetch-Site: same-origin", token=self.token()[0])
+        answer = self.visitor.post("/index.php?route=/logout", "--header", "Sec-Fetch-Site: same-origin",
+                                   token=self.token()[0])
         self.assertEqual(answer.json()["applications"][0]["result"], "ended by call")
         self.assertFalse(self.visitor.is_signed_in())
         self.assertNotIn("information_schema", self.application.straight(self.databases, cookies))
@@ -338,12 +343,14 @@ class NodeRed(Application):
     start = staticmethod(applications.node_red)
 
     def token(self):
-        fields = {"client_id": "node-red-editor", "grant_type": "password", "scope": "*", "username": "alice", "password": PASSWORD}
+        fields = {"client_id": "node-red-editor", "grant_type": "password", "scope": "*", "username": "alice",
+                  "password": PASSWORD}
         return self.visitor.post("/auth/token", **fields).json()["access_token"]
 
     def straight(self, token):
         """What the editor's settings answer to this token, without the gateway."""
-        arguments = ["--output", "/dev/null", "--write-out", "%{http_code}", "--header", f"Authorization: Bearer {token}"]
+        arguments = ["--output", "/dev/null", "--write-out", "%{http_code}",
+                     "--header", f"Authorization: Bearer {token}"]
         return applications.straight(self.application.port, "/settings", "none=", *arguments)
 
     def test_its_own_logout_revokes_the_token_and_signs_out_of_the_gateway(self):

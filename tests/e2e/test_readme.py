@@ -63,7 +63,8 @@ class Readme(Running):
                 self.assert_shows(self.run_lines(example["lines"]), example["shown"])
 
     def run_lines(self, lines):
-        done = subprocess.run(["bash", "-euc", elsewhere(self.gateway.port) + lines], capture_output=True, text=True, check=True,
+        done = subprocess.run(["bash", "-euc", elsewhere(self.gateway.port) + lines], capture_output=True, text=True,
+                              check=True,
                               cwd=self.folder, env={**os.environ, "PASSWORD": PASSWORD})
         evidence.cookies(done.stdout)
         return done.stdout

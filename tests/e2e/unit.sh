@@ -14,7 +14,8 @@ trap 'rm -rf "$work"' EXIT
 # As installed, except for the program's and the manual page's place.
 units=$work/units
 mkdir "$units"
-sed -e "s|^ExecStart=/usr/bin/exeunt|ExecStart=$program|" -e "s|^ExecReload=/usr/bin/exeunt|ExecReload=$program|" -e '/^Documentation=/d' deploy/exeunt.service > "$units/exeunt.service"
+sed -e "s|^ExecStart=/usr/bin/exeunt|ExecStart=$program|" -e "s|^ExecReload=/usr/bin/exeunt|ExecReload=$program|" \
+    -e '/^Documentation=/d' deploy/exeunt.service > "$units/exeunt.service"
 said=$(systemd-analyze verify --man=no "$units/exeunt.service" 2>&1)
 [[ -z $said ]] || { printf 'FAIL  systemd-analyze verify says:\n%s\n' "$said"; exit 1; }
 echo 'ok    systemd understands the unit'
@@ -45,5 +46,6 @@ at_most 'with a port below 1024' 17
 # A stop is clean only if the drain fits into it: limits.drain of the annotated reference, in seconds.
 drain=$(sed -n 's/^# drain = "\([0-9]*\)s"$/\1/p' config.toml)
 stop=$(sed -n 's/^TimeoutStopSec=\([0-9]*\)$/\1/p' deploy/exeunt.service)
-((stop >= ${drain:?no drain in config.toml} + 5)) || { echo "FAIL  TimeoutStopSec=$stop, limits.drain $drain s"; exit 1; }
+((stop >= ${drain:?no drain in config.toml} + 5)) ||
+    { echo "FAIL  TimeoutStopSec=$stop, limits.drain $drain s"; exit 1; }
 echo "ok    stopping may take $stop s, the drain $drain s"

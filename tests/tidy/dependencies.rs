@@ -1,5 +1,5 @@
-//! The crates that Exeunt is built of: their licences, sources and bans as `deny.toml` has them, each one used, and each
-//! one explained beside its line in `Cargo.toml`.
+//! The crates that Exeunt is built of: their licences, sources and bans as `deny.toml` has them, each one used, and
+//! each one explained beside its line in `Cargo.toml`.
 
 use std::process::Command;
 

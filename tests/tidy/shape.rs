@@ -1,4 +1,4 @@
-//! The size of functions, files and lines; headings; nothing unfinished; exceptions from lints with a reason.
+//! The size of functions and files; headings; nothing unfinished; exceptions from lints with a reason.
 
 use super::source::{Finding, Source};
 
@@ -6,8 +6,6 @@ use super::source::{Finding, Source};
 const FUNCTION: usize = 45;
 /// One idea, in lines, its tests not counted.
 const FILE: usize = 450;
-/// In characters.
-const LINE: usize = 120;
 
 pub fn unfinished(source: &Source) -> Vec<Finding> {
     let macros = ["todo", "unimplemented", "dbg"];
@@ -85,11 +83,6 @@ pub fn headings(source: &Source) -> Vec<Finding> {
     (!has_heading).then(|| source.finding(1, "no `//!` in the first line")).into_iter().collect()
 }
 
-pub fn lines(source: &Source) -> Vec<Finding> {
-    let long = source.text.lines().enumerate().filter(|(_, line)| line.chars().count() > LINE);
-    long.map(|(index, line)| source.finding(index + 1, format!("{} characters", line.chars().count()))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,11 +140,5 @@ mod tests {
             assert_eq!(found(headings, text), 1, "{text}");
         }
         assert_eq!(found(headings, "//! What this is for.\nuse a;"), 0);
-    }
-
-    #[test]
-    fn long_lines_are_found() {
-        assert_eq!(found(lines, &format!("//{}", "ö".repeat(LINE - 1))), 1);
-        assert_eq!(found(lines, &format!("//{}", "ö".repeat(LINE - 2))), 0);
     }
 }

@@ -6,7 +6,8 @@ import { Gateway, makeFolder, PLAIN_NAME, Site } from "./parts.mjs";
 import { goBack, openBrowser, path, press, visiting, Visitor } from "./visitor.mjs";
 
 const SECRET = "the balance of alice is 42";
-const tells = "<script>addEventListener('pageshow', (event) => { document.title = `kept: ${event.persisted}`; })</script>";
+const tells =
+  "<script>addEventListener('pageshow', (event) => { document.title = `kept: ${event.persisted}`; })</script>";
 /** A page with a secret, as applications send it that think nothing or something of caches. */
 const secret = (cache) => (request, response) => {
   response.writeHead(200, { "Content-Type": "text/html", ...(cache && { "Cache-Control": cache }) });

@@ -34,10 +34,12 @@ const LOADED = {
 };
 
 const secretOf = (user) => `the balance of ${user} is 42`;
-const svg = (user) => `<svg xmlns="http://www.w3.org/2000/svg" width="${user.length}0" height="9"><desc>${secretOf(user)}</desc></svg>`;
+const svg = (user) =>
+  `<svg xmlns="http://www.w3.org/2000/svg" width="${user.length}0" height="9"><desc>${secretOf(user)}</desc></svg>`;
 const body = (type, user) => {
   if (type === "image/svg+xml") return svg(user);
-  if (type === XHTML) return `<html xmlns="http://www.w3.org/1999/xhtml"><head><title>x</title></head><body>${secretOf(user)}</body></html>`;
+  const head = `<html xmlns="http://www.w3.org/1999/xhtml"><head><title>x</title></head>`;
+  if (type === XHTML) return `${head}<body>${secretOf(user)}</body></html>`;
   return type === HTML ? `<!doctype html><title>x</title><p>${secretOf(user)}</p>` : secretOf(user);
 };
 const said = (type, headers, make) => (request, response) => {
@@ -72,7 +74,9 @@ const ASKING = `<!doctype html><title>Asking</title><p id="told"></p><script>
 
 function application() {
   const pages = { "/asking": ASKING, "/other": "<!doctype html><title>Other</title>" };
-  for (const [name, [type, headers]] of Object.entries(PAGES)) pages[`/${name}`] = said(type, headers, (user) => body(type, user));
+  for (const [name, [type, headers]] of Object.entries(PAGES)) {
+    pages[`/${name}`] = said(type, headers, (user) => body(type, user));
+  }
   for (const [name, headers] of Object.entries(LOADED)) {
     pages[`/data/${name}`] = said(JSON_TYPE, headers, (user) => user);
     pages[`/part/${name}`] = said(HTML, headers, (user) => user);
@@ -99,11 +103,14 @@ describe("caches", () => {
     await browser?.close();
     for (const part of parts.reverse()) await part.stop();
   });
-  const signedIn = (name, test, at = () => gateway) => visiting(() => Visitor.open(browser, at(), name), async (visitor) => {
-    await visitor.type("/login");
-    await visitor.signIn("alice");
-    await test(visitor);
-  });
+  const signedIn = (name, test, at = () => gateway) => {
+    const open = () => Visitor.open(browser, at(), name);
+    return visiting(open, async (visitor) => {
+      await visitor.type("/login");
+      await visitor.signIn("alice");
+      await test(visitor);
+    });
+  };
 
   /** The browser asks, and is sent to the form: it had nothing to show. */
   async function isAskedFor(visitor, address, go) {

@@ -20,7 +20,8 @@ export class Firefox {
     const firefox = new Firefox();
     firefox.profile = mkdtempSync(join(tmpdir(), "exeunt-firefox-"));
     const words = ["--headless", "--no-remote", "--profile", firefox.profile, "--remote-debugging-port", "0"];
-    firefox.process = spawn(FIREFOX, words, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, HOME: firefox.profile } });
+    const env = { ...process.env, HOME: firefox.profile };
+    firefox.process = spawn(FIREFOX, words, { stdio: ["ignore", "ignore", "pipe"], env });
     firefox.ended = once(firefox.process, "exit");
     const url = await within(listening(firefox.process.stderr), "Firefox listens");
     firefox.socket = new WebSocket(`${url}/session`);
@@ -116,6 +117,8 @@ function listening(stderr) {
 
 function within(promise, what) {
   let timer;
-  const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error(`${what}: not in time`)), PATIENCE); });
+  const late = new Promise((_, fail) => {
+    timer = setTimeout(() => fail(new Error(`${what}: not in time`)), PATIENCE);
+  });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -42,7 +42,8 @@ describe("Firefox", () => {
   async function signIn(gateway, user) {
     const tab = await firefox.tab(gateway.at("/login?switch=1"));
     evidence.secret(PASSWORD);
-    await tab.evaluate(`username.value = "${user}"; password.value = "${PASSWORD}"; document.querySelector("form .button").click()`);
+    await tab.evaluate(`username.value = "${user}"; password.value = "${PASSWORD}"`);
+    await tab.evaluate(`document.querySelector("form .button").click()`);
     await tab.waitForPath("/");
     return tab;
   }

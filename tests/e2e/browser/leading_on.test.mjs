@@ -83,7 +83,8 @@ describe("leading on", () => {
     it(`${name}: and one by the form that a refused sign-out shows`, anybody(name, async (visitor) => {
       await visitor.type("/");
       await visitor.signIn("alice");
-      await visitor.page.goto(`data:text/html,<form method=post action="${visitor.at("/logout")}"><button>x</button></form>`);
+      const form = `<form method=post action="${visitor.at("/logout")}"><button>x</button></form>`;
+      await visitor.page.goto(`data:text/html,${form}`);
       await press(visitor.page, visitor.page.locator("button"));
       await visitor.page.locator("form[action='/logout'] button").click();
       await elsewhere(visitor);
@@ -137,7 +138,7 @@ describe("leading on", () => {
     }
   }
 
-  it("an application that needs /login for itself: the page says what to write", anybody("localhost", async (visitor) => {
+  it("an application that needs /login: the page says what to write", anybody("localhost", async (visitor) => {
     await visitor.type("/login");
     await visitor.signIn("alice");
     await visitor.type("/needs");

@@ -68,7 +68,8 @@ for (const name of Object.keys(PAGES)) {
     shown(name, { size: NARROW, bypassCSP: true }, async (page) => {
       const [wide, narrow] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
       assert.ok(wide <= narrow, `${wide} > ${narrow}`);
-      const wanted = await page.locator("a, button, input:not([type=hidden], [hidden])").evaluateAll((all) => all.map((one) => one.outerHTML));
+      const controls = page.locator("a, button, input:not([type=hidden], [hidden])");
+      const wanted = await controls.evaluateAll((all) => all.map((one) => one.outerHTML));
       const reached = [];
       while (reached.length < 2 * wanted.length + 2) {
         await page.keyboard.press("Tab");
@@ -203,7 +204,8 @@ for (const name of ["goodbye", "goodbye-by-link", "login", "login-wrong", "signe
       }));
 
 for (const [name, locale, farewell, close] of [
-  ["goodbye", "en", "Goodbye, alice.", "Close other tabs of these applications: an open page acts for the next person who signs in."],
+  ["goodbye", "en", "Goodbye, alice.",
+    "Close other tabs of these applications: an open page acts for the next person who signs in."],
   ["goodbye-by-link", "de", "Auf Wiedersehen, alice.", "Schließen Sie andere Tabs dieser Anwendungen"],
 ])
   test(`${name}, ${locale}: it names who was signed in, and a crafted link shows nobody's text`, () =>

@@ -48,6 +48,9 @@ users = "users.toml"
 format = "json"
 `;
 
+/** Folders of nginx for what it holds for a moment. */
+const TEMPORARY = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+
 const frontOf = (gateways, port, folder) => `
 daemon off;
 worker_processes 1;
@@ -57,7 +60,7 @@ ${process.getuid() === 0 ? "user root;" : ""}
 events {}
 http {
     access_log off;
-    ${["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/${name};`).join(" ")}
+    ${TEMPORARY.map((name) => `${name}_temp_path ${folder}/${name};`).join(" ")}
     map $http_upgrade $connection_upgrade { default upgrade; "" ""; }
     upstream exeunt { ${gateways.map((gateway) => `server 127.0.0.1:${gateway.port};`).join(" ")} }
     server {

@@ -59,7 +59,8 @@ const cart = (visitor, gateways) =>
   atEach(visitor, gateways, "/cart", (page) => page.locator("tbody th").allInnerTexts());
 
 /** What a receipt says of so many. */
-const closedConnections = (count) => [/No connections were open through this server/, /1 open connection was closed/][count]
+const closedConnections = (count) =>
+  [/No connections were open through this server/, /1 open connection was closed/][count]
   ?? new RegExp(`${count} open connections were closed`);
 
 /** Waits for the access lines of so many connections that ended with their session. */

@@ -73,7 +73,8 @@ async function changePassword(page, stage, old, password) {
   [old, password].forEach((text) => evidence.secret(text));
   await signIn(page, stage, "alice", old === WRONG_PASSWORD ? PASSWORD : old);
   await page.goto(stage.at("/.exeunt/password"));
-  for (const [field, text] of [["#old", old], ["#password", password], ["#again", password]]) await page.fill(field, text);
+  const fields = [["#old", old], ["#password", password], ["#again", password]];
+  for (const [field, text] of fields) await page.fill(field, text);
   await press(page, page.locator("form button"));
 }
 
@@ -146,8 +147,10 @@ export const PAGES = {
     await page.goto(stage.at("/staff/"));
   },
   "404-nothing": (page, stage) => page.goto(stage.at("/nothing")),
-  "405-method": (page, stage) =>
-    fromAnotherSite(page, `<form method=post action="${stage.at("/.exeunt/goodbye")}"><button data-go>x</button></form>`),
+  "405-method": (page, stage) => {
+    const address = stage.at("/.exeunt/goodbye");
+    return fromAnotherSite(page, `<form method=post action="${address}"><button data-go>x</button></form>`);
+  },
   "421-host": (page, stage) => page.goto(stage.at("/", "other.test")),
   "429-banned": async (page, stage) => {
     do await signIn(page, stage, "mallory", WRONG_PASSWORD);

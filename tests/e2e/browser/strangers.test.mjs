@@ -72,7 +72,10 @@ describe("strangers do not sign out", () => {
     await stillSignedIn(visitor);
   }
 
-  const STRANGERS = { localhost: ["127.0.0.1", "evil.test", "localhost"], [PLAIN_NAME]: ["evil.test", "evil.example.test"] };
+  const STRANGERS = {
+    localhost: ["127.0.0.1", "evil.test", "localhost"],
+    [PLAIN_NAME]: ["evil.test", "evil.example.test"],
+  };
   for (const [name, others] of Object.entries(STRANGERS)) {
     it(`${name}: what a page of the application loads by itself`, signedIn(name, async (visitor, since) => {
       await visitor.type("/quietly");
@@ -109,7 +112,8 @@ describe("strangers do not sign out", () => {
 
   // Browsers speculate only where they trust the connection: not on plain http beyond loopback.
   for (const way of ["speculation", "prerender"]) {
-    it(`speculation rules (${way}) sign out nobody, the click after them does`, signedIn("localhost", async (visitor, since) => {
+    const what = `speculation rules (${way}) do not sign out, the click after them does`;
+    it(what, signedIn("localhost", async (visitor, since) => {
       await visitor.type(`/${way}`);
       assert.equal((await gateway.exchange(BYE[way], since)).status, 403);
       await stillSignedIn(visitor);

@@ -18,7 +18,9 @@ const SOCKET = `<p id="socket"></p><script>
   const socket = new WebSocket(new URL("/ws", location).href.replace("http", "ws"));
   socket.onopen = () => { document.getElementById("socket").textContent = "live"; };
 </script>`;
-const STRICT = { "Content-Security-Policy": "default-src 'none'; script-src 'none'; worker-src 'none'; form-action 'none'" };
+const STRICT = {
+  "Content-Security-Policy": "default-src 'none'; script-src 'none'; worker-src 'none'; form-action 'none'",
+};
 const PAGES = {
   "/": page("Shop"), "/other": page("Other"), "/socket": page("Socket", SOCKET), "/strict": page("Strict", "", STRICT),
   "/form": page("Form", "<textarea></textarea><script>onbeforeunload = (event) => event.preventDefault();</script>"),

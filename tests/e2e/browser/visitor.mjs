@@ -76,7 +76,8 @@ export class Visitor {
 
   /** What all tabs show, for people who read why a test failed. */
   async screen() {
-    const show = async (page) => `--- ${page.url()}\n${await page.innerText("body", { timeout: 1000 }).catch((e) => e)}`;
+    const text = (page) => page.innerText("body", { timeout: 1000 }).catch((error) => error);
+    const show = async (page) => `--- ${page.url()}\n${await text(page)}`;
     return (await Promise.all(this.context.pages().map(show))).join("\n");
   }
 }

@@ -49,7 +49,8 @@ ErrorLog /dev/stderr
 LogLevel notice
 {user}
 Listen 127.0.0.1:{port}
-LogFormat "{{\\"method\\":\\"%m\\",\\"path\\":\\"%U\\",\\"user\\":\\"%{{X-Forwarded-User}}i\\",\\"password\\":\\"%{{Authorization}}i\\"}}" record
+LogFormat "{{\\"method\\":\\"%m\\",\\"path\\":\\"%U\\",\\"user\\":\\"%{{X-Forwarded-User}}i\\",\\
+\\"password\\":\\"%{{Authorization}}i\\"}}" record
 CustomLog {record} record
 Timeout 20
 

@@ -23,7 +23,8 @@ async def smoke(place):
     command = [SMOKE, f"https://127.0.0.1:{place.https}", USER, "--host", NAME, "--cacert", place.certificate,
                "--path", "/shop", "--echo", "/headers"]
     process = await asyncio.create_subprocess_exec(
-        *map(str, command), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+        *map(str, command), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT)
     said, _ = await process.communicate(f"{PASSWORD}\n".encode())
     assert process.returncode == 0, said.decode()
     assert PASSWORD.encode() not in said

@@ -10,7 +10,8 @@ TOLD = {f"x-forwarded-{of}": re.escape(ALICE[of]) for of in X_FORWARDED} | {
     f"remote-{of}": re.escape(ALICE[of]) for of in REMOTE}
 """What the gateway says about alice, by folded name."""
 
-PLACE = {"x-forwarded-for": r"127\.0\.0\.1", "x-forwarded-proto": "http", "x-forwarded-host": r"(?i:app\.test)\.?(:\d+)?",
+PLACE = {"x-forwarded-for": r"127\.0\.0\.1", "x-forwarded-proto": "http",
+         "x-forwarded-host": r"(?i:app\.test)\.?(:\d+)?",
          "x-forwarded-port": r"\d+", "remote-addr": r"127\.0\.0\.1", "remote-host": r"127\.0\.0\.1",
          "remote-port": r"\d+", "x-exeunt-instance": "[a-z0-9]{16}"}
 """What it, or the server itself, says about everybody."""

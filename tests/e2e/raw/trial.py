@@ -49,7 +49,7 @@ AFTER = "/after"
 
 
 class Trial:
-    """Every row, three times: without a session, as alice, and, if it is about identity, without one on a public page."""
+    """Every row twice: without a session and as alice. Those about identity also without one on a public page."""
 
     def __init__(self, folder, start):
         self.problems = []
@@ -150,7 +150,7 @@ class Trial:
             self.problem(who, row, f"the application was given a body: {body[:80]!r}")
 
     def was_judged(self, method, path):
-        """Whether the gateway passed this on; each of its lines allows one request. Slashes that servers merge are one."""
+        """Whether the gateway passed this on; each of its lines allows one request, and slashes may be merged."""
         deadline = time.monotonic() + PATIENCE / 10
         while True:
             for line in self.judged:

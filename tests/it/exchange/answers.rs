@@ -123,8 +123,8 @@ async fn what_belongs_to_one_connection_is_not_passed_on() {
 /// Everything else is.
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_are_passed_on_as_they_came() {
-    let lines = "X-A: 1\r\nSet-Cookie: a=1\r\nX-Empty:\r\nX-A: 2\r\nx-latin: \u{e9}\"\t,;\r\nSet-Cookie: b=2; Path=/\r\n\
-                 Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nServer: old\r\n";
+    let lines = "X-A: 1\r\nSet-Cookie: a=1\r\nX-Empty:\r\nX-A: 2\r\nx-latin: \u{e9}\"\t,;\r\n\
+                 Set-Cookie: b=2; Path=/\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nServer: old\r\n";
     let outcome = get(says(&format!("HTTP/1.1 200 OK\r\n{lines}{HELLO}"))).await;
     let answer = outcome.answer.unwrap();
     assert_eq!(answer.headers("x-a"), ["1", "2"]);

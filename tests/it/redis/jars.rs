@@ -10,8 +10,8 @@ use super::server::RedisServer;
 use super::{gateway_to, start};
 use crate::restarts::body_of;
 
-/// Answers `/NAME/VALUE` with a cookie of this name and value, which scripts may read if that is its name, and every request with the cookies that it got. It ends
-/// with the test.
+/// Answers `/NAME/VALUE` with a cookie of this name and value, which scripts may read if that is its name, and every
+/// request with the cookies that it got. It ends with the test.
 fn set_cookies(stream: UnixStream) -> Option<()> {
     let mut stream = BufReader::new(stream);
     let mut head = String::new();

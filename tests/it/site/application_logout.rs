@@ -48,8 +48,8 @@ impl App {
 /// What `[route.logout]` with these lines means.
 pub(super) fn with_logout(settings: &mut Settings, lines: &str) {
     let text = format!(
-        "listen = ['127.0.0.1:80']\npublic_url = 'http://app.test'\n[login]\nusers = 'u.toml'\n[[route]]\nupstream = 'http://127.0.0.1:9'\n\
-         [route.logout]\n{lines}"
+        "listen = ['127.0.0.1:80']\npublic_url = 'http://app.test'\n[login]\nusers = 'u.toml'\n[[route]]\n\
+         upstream = 'http://127.0.0.1:9'\n[route.logout]\n{lines}"
     );
     let (read, _) =
         config::parse("config.toml", &text, "/nowhere".as_ref()).unwrap_or_else(|report| panic!("{report}"));

@@ -1,4 +1,5 @@
-//! The whole gateway over real sockets: server, exchange, gateway and upstreams, driven by clients that speak raw bytes.
+//! The whole gateway over real sockets: server, exchange, gateway and upstreams, driven by clients that speak raw
+//! bytes.
 
 pub mod answer;
 pub mod echo;

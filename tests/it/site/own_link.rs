@@ -16,8 +16,9 @@ const FOREIGN: &str = "Origin: http://evil.test";
 const BYE: (&str, u16, &str, &str) = (
     "/bye",
     302,
-    "Location: http://app.test/start\r\nX-App: 1\r\nCache-Control: max-age=60\r\nSet-Cookie: theme=; Max-Age=0; Path=/\r\n\
-     Set-Cookie: sid=anonymous; HttpOnly; Path=/\r\nSet-Cookie: exeunt=planted; Path=/\r\n",
+    "Location: http://app.test/start\r\nX-App: 1\r\nCache-Control: max-age=60\r\n\
+     Set-Cookie: theme=; Max-Age=0; Path=/\r\nSet-Cookie: sid=anonymous; HttpOnly; Path=/\r\n\
+     Set-Cookie: exeunt=planted; Path=/\r\n",
     "gone",
 );
 

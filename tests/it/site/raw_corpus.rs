@@ -1,5 +1,5 @@
-//! `tests/corpus/raw_requests.json` and `raw_requests_more.json`, byte for byte, against the whole gateway: what reached
-//! the application is what was judged, or nothing did. `tests/e2e/raw` puts them to real servers behind it.
+//! `tests/corpus/raw_requests.json` and `raw_requests_more.json`, byte for byte, against the whole gateway: what
+//! reached the application is what was judged, or nothing did. `tests/e2e/raw` puts them to real servers behind it.
 
 use std::time::Duration;
 

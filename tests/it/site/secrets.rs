@@ -1,5 +1,5 @@
-//! What the part `secrets` of tests/run looks through afterwards: every line that the gateway of a test logged, and every
-//! password and cookie that must not be in one. Nothing is kept where no folder is given for it.
+//! What the part `secrets` of tests/run looks through afterwards: every line that the gateway of a test logged, and
+//! every password and cookie that must not be in one. Nothing is kept where no folder is given for it.
 
 use std::fs::OpenOptions;
 use std::io::Write;

@@ -103,8 +103,8 @@ async fn what_waits_for_a_connection_does_not_leave_after_the_logout() {
 const LOGOUTS: usize = 200;
 const CONNECTIONS: usize = 16;
 
-/// As fast as they can, sixteen connections ask in the name of a session, and one more waits for a connection, while the
-/// session is signed out; two hundred times.
+/// As fast as they can, sixteen connections ask in the name of a session, and one more waits for a connection, while
+/// the session is signed out; two hundred times.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_head_is_received_after_the_answer_to_the_logout() {
     let (stalling, fast) = (Stalling::listen(), TcpListener::bind("127.0.0.1:0").unwrap());

@@ -1,6 +1,6 @@
-//! The whole gateway behind its socket: the input is what a client writes. `FF FF` in it begins a further write, `FF FE`
-//! a further connection, `FF FD` ends what this connection writes; the word `{session}` is the cookie of somebody who
-//! is signed in. Whatever is sent, six things hold:
+//! The whole gateway behind its socket: the input is what a client writes. `FF FF` in it begins a further write,
+//! `FF FE` a further connection, `FF FD` ends what this connection writes; the word `{session}` is the cookie of a user
+//! who is signed in. Whatever is sent, six things hold:
 //!
 //! 1. the gateway lives: an honest request is answered afterwards;
 //! 2. what the application parsed is what the access line says;
