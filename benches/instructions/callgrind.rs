@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::client::Client;
-use super::scenario::{Request, Scenario};
+use super::redis::Redis;
+use super::scenario::{Request, Scenario, Store};
 use super::{Result, Role};
 
 /// Requests of the first run: enough for every pool and buffer to be warm.
@@ -55,18 +56,23 @@ pub fn count_request(scenario: &Scenario, upstream: &str, keep: Option<&Path>) -
 
 /// All that a measured process took to answer so many requests.
 fn run(scenario: &Scenario, upstream: &str, requests: u32, file: &Path) -> Result<Counted> {
+    // Sessions of another run would be there, too.
+    let kept = tempfile::tempdir()?;
+    let redis = (scenario.store == Store::Redis).then(|| Redis::start(kept.path())).transpose()?;
     let mut out = std::ffi::OsString::from("--callgrind-out-file=");
     out.push(file);
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--quiet", "--zero-before=*counting_begins*"]).arg(out).arg(env::current_exe()?);
     command
         .args(["measured", scenario.name, upstream])
+        .arg(kept.path())
         .env("GLIBC_TUNABLES", NO_STRING_INSTRUCTIONS)
         .stderr(Stdio::null());
     let server = Role::start(&mut command)
         .map_err(|problem| format!("{problem}: is valgrind there? (Debian: apt-get install valgrind)"))?;
     ask(scenario.request, &server, requests)?;
     server.stop()?;
+    drop(redis);
     let profile = fs::read_to_string(file)?;
     let calls = |function| calls(&profile, function) as f64;
     let (receives, sends, waits) = (calls("recv"), calls("send"), calls("epoll_wait"));

@@ -1,6 +1,6 @@
 //! What a request costs in instructions, counted by callgrind: a signed-in request with a browser's head, with three
-//! cookies in the vault and with a short head, an anonymous request that is sent to the sign-in form, a logout. Counts
-//! do not depend on the load of the machine, so small changes are visible.
+//! cookies in the vault, with sessions in a file or on a server, and with a short head; an anonymous request that is
+//! sent to the sign-in form; a logout. Counts do not depend on the load of the machine, so small changes are visible.
 //!
 //! Three processes take part, so that only the gateway's own instructions are counted: the gateway under callgrind,
 //! on one thread; a small upstream; and this one, which is the client. Counting begins when the sessions are there.
@@ -12,6 +12,7 @@
 mod callgrind;
 mod client;
 mod measured;
+mod redis;
 mod scenario;
 mod upstream;
 
@@ -42,13 +43,17 @@ const MANY_SESSIONS_LIMIT: f64 = 1.02;
 /// With three of the application's cookies in the vault a request may cost this much more than without.
 const VAULTED_LIMIT: f64 = 1.05;
 
+/// With sessions that are kept in a file or on a server a request may cost this much more than without.
+const STORE_LIMIT: f64 = 1.01;
+
 /// The limit of the costliest path, as a multiple of a signed-in request.
 const COSTLIEST_PATH_LIMIT: f64 = 5.0;
 
 const HELP: &str = "\
 Counts the instructions of a request: cargo bench --bench instructions [-- OPTIONS] [SCENARIO]...
 
-Needs valgrind (Debian: apt-get install valgrind). Takes a few minutes, most of them for a million sessions.
+Needs valgrind and redis-server (Debian: apt-get install valgrind redis-server). Takes a few minutes, most of them for a
+million sessions.
 Exits with 1 if a request costs more than it may.
 
   SCENARIO         only these, by a part of their name: page, bare-head, stranger, logout, path; a comparison needs
@@ -121,6 +126,8 @@ fn count_all(asked: &Asked) -> Result<ExitCode> {
         within("costliest target / a signed-in request", costliest, COSTLIEST_PATH_LIMIT),
         within("1,000,000 sessions / 1,000", both("page-million", "page").map(|(a, b)| a / b), MANY_SESSIONS_LIMIT),
         within("three vaulted cookies / none", both("page-vaulted", "page").map(|(a, b)| a / b), VAULTED_LIMIT),
+        within("sessions in a file / in memory", both("page-sqlite", "page").map(|(a, b)| a / b), STORE_LIMIT),
+        within("sessions on a server / in memory", both("page-redis", "page").map(|(a, b)| a / b), STORE_LIMIT),
         within("receives of a signed-in request", page.map(|page| page.receives), CALLS_LIMIT),
         within("sends", page.map(|page| page.sends), CALLS_LIMIT),
         within("waits for something to do", page.map(|page| page.waits), CALLS_LIMIT),

@@ -8,7 +8,19 @@ pub struct Scenario {
     pub access_log: bool,
     /// Sessions in the table.
     pub sessions: usize,
+    /// Where they are kept.
+    pub store: Store,
     pub request: Request,
+}
+
+/// Where sessions are kept, besides the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    Nowhere,
+    /// In a file.
+    Sqlite,
+    /// On a server.
+    Redis,
 }
 
 /// What is asked.
@@ -36,11 +48,13 @@ const SILENT: bool = false;
 const LOGGING: bool = true;
 
 /// All of them, in the order of the table.
-pub const SCENARIOS: [Scenario; 18] = [
+pub const SCENARIOS: [Scenario; 20] = [
     Scenario::new("page", "signed in, 1,000 sessions", SILENT, 1000, Request::Page),
     Scenario::new("page-logged", "the same, with an access line", LOGGING, 1000, Request::Page),
     Scenario::new("page-million", "signed in, 1,000,000 sessions", SILENT, 1_000_000, Request::Page),
     Scenario::new("page-vaulted", "signed in, three cookies in the vault", SILENT, 1000, Request::Vaulted),
+    Scenario::kept("page-sqlite", "signed in, sessions in a file", Store::Sqlite),
+    Scenario::kept("page-redis", "signed in, sessions on a Redis server", Store::Redis),
     Scenario::new("bare-head", "signed in, a program's short head", SILENT, 1000, Request::Bare),
     Scenario::new("stranger", "sent to the sign-in form", SILENT, 1000, Request::Stranger),
     Scenario::new("logout", "a session ends", SILENT, 1000, Request::Logout),
@@ -62,7 +76,11 @@ pub const PATHS: &str = "path-";
 
 impl Scenario {
     const fn new(name: &'static str, about: &'static str, access_log: bool, sessions: usize, request: Request) -> Self {
-        Self { name, about, access_log, sessions, request }
+        Self { name, about, access_log, sessions, store: Store::Nowhere, request }
+    }
+
+    const fn kept(name: &'static str, about: &'static str, store: Store) -> Self {
+        Self { store, ..Self::new(name, about, SILENT, 1000, Request::Page) }
     }
 
     const fn path(name: &'static str, about: &'static str, begin: &'static str, piece: &'static str) -> Self {

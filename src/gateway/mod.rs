@@ -231,7 +231,7 @@ impl Gateway {
     }
 
     /// Background work, forever: ends expired sessions and those that other gateways on the same store ended.
-    pub(crate) async fn keep_up(self: Arc<Self>) {
+    pub async fn keep_up(self: Arc<Self>) {
         let round = || {
             let gateway = Arc::clone(&self);
             async move { _ = gateway.reap().await }
