@@ -93,7 +93,7 @@ impl SignedInAnswer<'_> {
             if self.is_public_route {
                 CachePolicy::Unchanged
             } else {
-                CachePolicy::BrowserOnly(control.for_the_browser())
+                CachePolicy::BrowserOnly(control.for_browser_only())
             }
         } else {
             let unchanged = control.has("no-transform");
@@ -122,7 +122,7 @@ impl<'a> CacheControl<'a> {
     }
 
     /// The same lifetime, for the browser's own cache only.
-    fn for_the_browser(&self) -> HeaderValue {
+    fn for_browser_only(&self) -> HeaderValue {
         let of_shared_caches = ["public", "private", "s-maxage", "proxy-revalidate"];
         let kept = self.0.iter().copied().filter(|directive| !named(directive, &of_shared_caches));
         let value = std::iter::once("private").chain(kept).collect::<Vec<_>>().join(", ");

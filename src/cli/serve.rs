@@ -157,13 +157,13 @@ pub(super) async fn run(
     }
     let about = Operation::Started { version: env!("CARGO_PKG_VERSION"), sessions: gateway.sessions().len() };
     log.event(clock.wall(), &Event::Operation(about));
-    let upkeep = tokio::spawn(Arc::clone(gateway).keep_up());
+    let upkeep = tokio::spawn(Arc::clone(gateway).run_background_tasks());
     if let Some(store) = &store {
         store.ready().await;
     }
     tokio::select! {
         () = async {
-            tokio::join!(signals.run(server, || hung_up(reload.as_ref())), service_manager::keep_informed(server));
+            tokio::join!(signals.run(server, || on_hangup(reload.as_ref())), service_manager::keep_informed(server));
         } => {}
         () = answer_operators(admin.zip(reload.clone()), Arc::clone(gateway), server) => {}
         () = answer_monitoring(monitoring, &service) => {}
@@ -225,7 +225,7 @@ async fn answer_monitoring(address: Option<SocketAddr>, service: &Arc<Service>) 
 }
 
 /// Reloads at SIGHUP, and logs the result.
-fn hung_up(reload: Option<&Arc<dyn Reload>>) {
+fn on_hangup(reload: Option<&Arc<dyn Reload>>) {
     match reload {
         Some(reload) => drop(tokio::spawn(Arc::clone(reload).reload())),
         None => tracing::warn!("SIGHUP is ignored: the gateway runs without a configuration file"),

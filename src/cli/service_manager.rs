@@ -31,12 +31,12 @@ pub(super) async fn keep_informed(server: &Server) {
     };
     tokio::select! {
         () = until_stopped => {}
-        () = keep_pinging() => {}
+        () = ping_watchdog() => {}
     }
 }
 
 /// Pings as often as the watchdog (`WATCHDOG_USEC`) asks for, also while the server drains. Never returns.
-async fn keep_pinging() {
+async fn ping_watchdog() {
     let Some(period) = sd_notify::watchdog_enabled().and_then(ping_period) else {
         return pending().await;
     };

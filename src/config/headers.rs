@@ -62,7 +62,7 @@ fn additions(table: &RawTable<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit
 
 /// A header name that an operator may add or remove.
 fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, ValueRefusal> {
-    let name = not_written_here(text, identity)?;
+    let name = not_set_by_gateway(text, identity)?;
     if OF_ONE_PERSON.contains(&name.as_str()) {
         return Err(ValueRefusal::new(format!("{text} differs from one user to the next"))
             .write("remove it: the gateway sends the user's identity and address itself, see [identity]"));
@@ -71,7 +71,7 @@ fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, ValueR
 }
 
 /// A header name that the gateway does not set itself.
-pub(crate) fn not_written_here(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, ValueRefusal> {
+pub(crate) fn not_set_by_gateway(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, ValueRefusal> {
     let name = name(text)?;
     let fixed = OF_THE_GATEWAY.contains(&name.as_str()) || name.as_str().starts_with(OWN_FAMILY);
     if fixed || identity.names().any(|own| *own == name) {

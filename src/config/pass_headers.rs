@@ -66,7 +66,7 @@ fn passable(
     edits: &HeaderEdits,
     removed: &OwnHeaders,
 ) -> Result<HeaderName, ValueRefusal> {
-    let name = headers::not_written_here(text, identity)?;
+    let name = headers::not_set_by_gateway(text, identity)?;
     if !is_plain(name.as_ref()) {
         return Err(ValueRefusal::new(format!("applications may read {text} as another name"))
             .write(format!("write \"{}\", with letters, digits and single hyphens", text.replace('_', "-"))));

@@ -123,7 +123,7 @@ pub(super) fn method_not_allowed(assembled: &Assembled, facts: &RequestFacts<'_>
 /// The response when a sign-in is required: browsers are redirected to the form and from there back; programs get 401.
 pub(super) fn ask_login(assembled: &Assembled, facts: &RequestFacts<'_>, route: &Route) -> Reply {
     let (back, reason) = (back(assembled, facts), Reason::SignInRequired);
-    if facts.is_browser() && elsewhere::asks_elsewhere(assembled, facts.host) {
+    if facts.is_browser() && elsewhere::signs_in_elsewhere(assembled, facts.host) {
         let back = back.unwrap_or_else(|| assembled.login.next.clone());
         return match elsewhere::begin(facts, &back, false, assembled) {
             Ok(reply) => reply.refusing(reason),

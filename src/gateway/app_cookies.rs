@@ -29,7 +29,7 @@ use crate::vault::store::Vault;
 
 /// The cookies that the application gets, and those that the browser has to delete with its answer.
 #[derive(Debug)]
-pub(super) struct Passed {
+pub(super) struct ForwardedCookies {
     pub(super) cookies: ApplicationCookies,
     pub(super) expire: Vec<BrowserCookie>,
 }
@@ -37,13 +37,13 @@ pub(super) struct Passed {
 /// Cookies of ended sessions that the browser has still to delete: of the sessions whose keys it sends, and of those
 /// before its live one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Owed {
+pub(super) struct PendingDeletions {
     pub(super) cookies: Vec<BrowserCookie>,
     pub(super) keys: Vec<SessionKey>,
     host: Box<str>,
 }
 
-impl Owed {
+impl PendingDeletions {
     /// Looks up the cookies that the browser with this key has still to be told to delete.
     pub(super) fn look_up(&mut self, key: &SessionKey, host: &str, debts: &Debts) {
         let cookies = debts.of(key, host);
@@ -105,9 +105,9 @@ pub(super) fn pass(
     facts: &RequestFacts<'_>,
     permit: &Permit,
     cookies: ApplicationCookies,
-    owed: &mut Owed,
+    owed: &mut PendingDeletions,
     assembled: &Assembled,
-) -> Result<Passed, Refusal> {
+) -> Result<ForwardedCookies, Refusal> {
     let route = permit.route();
     let vault = permit.session().filter(|_| route.cookies.mode != AppCookies::Pass).and_then(|session| {
         let known = !route.learned.is_empty() || route.cookies.has_script_cookies();
@@ -115,7 +115,7 @@ pub(super) fn pass(
         if touched { session.open_vault() } else { None }
     });
     if vault.is_none() && owed.cookies.is_empty() {
-        return Ok(Passed { cookies, expire: Vec::new() });
+        return Ok(ForwardedCookies { cookies, expire: Vec::new() });
     }
     let line = browsers_line(facts, &cookies);
     let withheld = withhold(&owed.cookies, line);
@@ -139,7 +139,7 @@ pub(super) fn pass(
     if !owed.cookies.is_empty() {
         expire.splice(..0, owed.take_first(assembled));
     }
-    Ok(Passed { cookies, expire })
+    Ok(ForwardedCookies { cookies, expire })
 }
 
 /// The learned HttpOnly cookies of a host's applications that this browser may have.

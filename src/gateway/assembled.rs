@@ -168,7 +168,7 @@ impl Assembled {
 
     /// The terms for ends that no client waits for.
     pub(super) fn terms(&self) -> Terms {
-        Terms::unattended(&self.logout, &self.applications)
+        Terms::without_client(&self.logout, &self.applications)
     }
 
     /// The parts that the answer to a sign-out needs.

@@ -79,7 +79,9 @@ fn login_or_elsewhere(
     let query = query(facts);
     let next = assembled.return_targets().of(query.field(&answer::NEXT), facts.host);
     let switch = query.field(&["switch"]) != FormValue::Absent;
-    if facts.is_browser() && elsewhere::asks_elsewhere(assembled, facts.host) && (switch || requester.session.is_none())
+    if facts.is_browser()
+        && elsewhere::signs_in_elsewhere(assembled, facts.host)
+        && (switch || requester.session.is_none())
     {
         return elsewhere::begin(facts, &next, switch, assembled).map(BuiltInAnswer::Answer);
     }

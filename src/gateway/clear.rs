@@ -12,7 +12,7 @@ use super::sign_in_out::query;
 use crate::admission::clear_site_data::CLEAR_SITE_DATA;
 use crate::admission::facts::RequestFacts;
 use crate::audit::Event;
-use crate::logout::clearing::Way;
+use crate::logout::clearing::ClearingChain;
 use crate::values::client_address::ClientAddress;
 use crate::values::host_receipt::{HostOutcome, HostReceipt};
 use crate::values::own_path::OwnPage;
@@ -36,19 +36,19 @@ impl Gateway {
             return answers::method_not_allowed(assembled, facts, HeaderValue::from_static("GET"));
         }
         let goodbye = || ReturnTo::own("/.exeunt/goodbye");
-        let Some(mut way) = Way::read(&query(facts), assembled.clock.wall(), &assembled.keys) else {
+        let Some(mut chain) = ClearingChain::read(&query(facts), assembled.clock.wall(), &assembled.keys) else {
             return Reply::see_other(&goodbye());
         };
         let here = host_name(assembled, facts.host);
         let cookies = assembled.cookie.read(facts.headers);
-        let arrived = way.arrive(here, cookies.named().map(|named| named.key), &assembled.keys);
+        let arrived = chain.arrive(here, cookies.named().map(|named| named.key), &assembled.keys);
         let clears = arrived == Some(true) && requester.is_certainly_anonymous();
         let result = if clears { HostOutcome::Cleared } else { HostOutcome::Kept };
         if arrived.is_some() {
-            way.note(here, result, &assembled.keys);
-            self.tell_host(way.logout(), here, result, facts.provenance.client);
+            chain.note(here, result, &assembled.keys);
+            self.log_host(chain.logout(), here, result, facts.provenance.client);
         }
-        let onward = way.onward(&assembled.hosts, &assembled.logout.allowed, &assembled.keys);
+        let onward = chain.onward(&assembled.hosts, &assembled.logout.allowed, &assembled.keys);
         let mut reply = Reply::see_other(&onward.unwrap_or_else(goodbye));
         if clears {
             reply.headers.extend(assembled.cookie.expire().into_iter().map(|line| (SET_COOKIE, line)));
@@ -59,13 +59,13 @@ impl Gateway {
     }
 
     /// Logs the hosts that the logout's answer does not redirect to.
-    pub(super) fn tell_hosts_left_out(&self, receipt: &Receipt, client: ClientAddress) {
+    pub(super) fn log_skipped_hosts(&self, receipt: &Receipt, client: ClientAddress) {
         for HostReceipt { host, result } in receipt.hosts.iter().filter(|host| host.result.is_failure()) {
-            self.tell_host(&receipt.logout_id, host, *result, client);
+            self.log_host(&receipt.logout_id, host, *result, client);
         }
     }
 
-    fn tell_host(&self, logout_id: &str, host: &str, result: HostOutcome, client: ClientAddress) {
+    fn log_host(&self, logout_id: &str, host: &str, result: HostOutcome, client: ClientAddress) {
         let event = Event::SiteData { logout_id, host, result, client };
         self.pipeline.log.event(self.pipeline.clock.wall(), &event);
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::sign_in_out::{OwnSessions, SignInOut, SignInOutRequest};
 use super::sign_out::sign_out;
-use super::{Gateway, answers, to_the_end};
+use super::{Gateway, answers, run_to_completion};
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 
@@ -25,7 +25,7 @@ impl Gateway {
         let done = self.carry_out(&request, body).await;
         let broken_down = || answers::refusal_for(&request.assembled, request.reader, &Reason::Internal.into());
         let mut reply = done.unwrap_or_else(broken_down);
-        request.make_forget(&mut reply, &self.pipeline.debts);
+        request.expire_app_cookies(&mut reply, &self.pipeline.debts);
         reply
     }
 
@@ -38,21 +38,23 @@ impl Gateway {
         match request.action.clone() {
             SignInOut::ChangePassword(session) => {
                 let body = body.await;
-                to_the_end(async move { gateway.change_password(&asked, &session, body).await }).await
+                run_to_completion(async move { gateway.change_password(&asked, &session, body).await }).await
             }
             SignInOut::SignIn => {
                 let body = body.await;
-                to_the_end(async move { gateway.sign_in(&asked, body).await }).await
+                run_to_completion(async move { gateway.sign_in(&asked, body).await }).await
             }
             SignInOut::SignOut(style) => Some(gateway.sign_out(request, &sign_out(request, style), body).await),
             SignInOut::Offer(wanted) => Some(gateway.offer(request, &wanted).await),
-            SignInOut::Enter(entering) => to_the_end(async move { gateway.enter(&asked, &entering).await }).await,
+            SignInOut::Enter(entering) => {
+                run_to_completion(async move { gateway.enter(&asked, &entering).await }).await
+            }
             SignInOut::OwnSessions(session, OwnSessions::List) => {
                 Some(gateway.list_own_sessions(request, &session).await)
             }
             SignInOut::OwnSessions(session, OwnSessions::End) => {
                 let body = body.await;
-                to_the_end(async move { gateway.end_own_sessions(&asked, &session, body).await }).await
+                run_to_completion(async move { gateway.end_own_sessions(&asked, &session, body).await }).await
             }
         }
     }

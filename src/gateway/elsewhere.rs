@@ -47,7 +47,7 @@ pub(super) struct Entering {
 }
 
 /// Whether users of this host sign in at the login host.
-pub(super) fn asks_elsewhere(assembled: &Assembled, host: HostId) -> bool {
+pub(super) fn signs_in_elsewhere(assembled: &Assembled, host: HostId) -> bool {
     assembled.share && host != HostId::LOGIN
 }
 

@@ -24,7 +24,7 @@ pub(super) fn answer(
     requester: Requester,
     assembled: &Arc<Assembled>,
 ) -> Result<BuiltInAnswer, Refusal> {
-    if !elsewhere::asks_elsewhere(assembled, facts.host) {
+    if !elsewhere::signs_in_elsewhere(assembled, facts.host) {
         return Err(Reason::NoRoute.into());
     }
     if *facts.method != Method::GET {

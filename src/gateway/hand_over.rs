@@ -14,7 +14,7 @@ use super::elsewhere::{self, Asked, Entering};
 use super::sign_in_out::SignInOutRequest;
 use crate::audit::Event;
 use crate::login::sign_in::take_over_cookies;
-use crate::logout::ending::Carried;
+use crate::logout::ending::RequestParts;
 use crate::logout::run::Which;
 use crate::session::hand_over::NotOffered;
 use crate::session::record::Session;
@@ -126,7 +126,7 @@ impl Gateway {
             take_over_cookies(&session, &others);
             self.sessions().save_cookies(&session).await;
         }
-        let terms = request.assembled.terms().answered(Carried { cookies: 1, ..Carried::default() });
+        let terms = request.assembled.terms().answered(RequestParts { cookies: 1, ..RequestParts::default() });
         self.pipeline.end(Which::These(others, EndCause::SignedInAgain), terms).await;
         Ok((session, id))
     }

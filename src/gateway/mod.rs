@@ -48,7 +48,7 @@ use crate::credentials::basic::verified::Verified;
 use crate::credentials::hashing::{HashingSettings, PasswordChecker};
 use crate::logout::client::ApplicationClient;
 use crate::logout::ending::Terms;
-use crate::logout::reaper::keep_reaping;
+use crate::logout::reaper::reap_periodically;
 use crate::logout::run::{Pipeline, Which};
 use crate::pages::BrokenPages;
 use crate::routes::resolver::Upstreams;
@@ -63,7 +63,7 @@ use crate::vault::debts::Debts;
 
 /// Runs a future to completion even if its caller's future is dropped, so that ends that have begun are completed and
 /// audited. `None` if it panicked.
-async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+async fn run_to_completion<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     tokio::spawn(work).await.ok()
 }
 
@@ -153,7 +153,7 @@ impl Gateway {
     }
 
     /// Sets the client that makes logout calls.
-    pub(crate) fn calls_by(&self, client: Arc<dyn ApplicationClient>) {
+    pub(crate) fn set_call_client(&self, client: Arc<dyn ApplicationClient>) {
         self.pipeline.calls.set_client(client);
     }
 
@@ -177,14 +177,14 @@ impl Gateway {
     }
 
     /// The terms for ends that no client waits for.
-    fn unattended(&self) -> Terms {
+    fn without_client(&self) -> Terms {
         self.assembled.load().terms()
     }
 
     /// Ends expired sessions and returns how many. Retries the ends that the store has not confirmed, and saves when
     /// sessions were used.
     pub async fn reap(&self) -> usize {
-        let (terms, now) = (self.unattended(), self.pipeline.clock.now());
+        let (terms, now) = (self.without_client(), self.pipeline.clock.now());
         self.basic.sweep(self.sessions().lifetime().absolute, terms.settings.grace, now);
         self.hand_overs.sweep(now);
         let cut = self.sessions().cut_doubtful(now, terms.settings.grace);
@@ -192,13 +192,13 @@ impl Gateway {
             tracing::warn!(cut, "connections of sessions were cut: the session store has not answered for too long");
         }
         let over = self.pipeline.end(Which::Expired, terms.clone()).await;
-        self.pipeline.end(Which::Owed, terms).await;
+        self.pipeline.end(Which::Pending, terms).await;
         self.sessions().save_uses(now, USES_SAVED).await;
         self.sessions().load_news(&self.upstreams.all_learned()).await;
         self.save_notes().await;
         // Sessions that the store does not confirm now are retried in the next round.
         let gone = self.sessions().confirm_some().await.unwrap_or_default();
-        self.pipeline.end(Which::Ended(gone), self.unattended()).await;
+        self.pipeline.end(Which::Ended(gone), self.without_client()).await;
         over.each.len()
     }
 
@@ -231,19 +231,19 @@ impl Gateway {
     }
 
     /// Background work, forever: ends expired sessions and those that other gateways on the same store ended.
-    pub async fn keep_up(self: Arc<Self>) {
+    pub async fn run_background_tasks(self: Arc<Self>) {
         let round = || {
             let gateway = Arc::clone(&self);
             async move { _ = gateway.reap().await }
         };
-        tokio::join!(keep_reaping(round), self.follow());
+        tokio::join!(reap_periodically(round), self.follow());
     }
 
     /// Follows the events of other gateways, forever.
     async fn follow(&self) {
         loop {
             match self.sessions().follow().await {
-                Ok(ended) => _ = self.pipeline.end(Which::Ended(ended), self.unattended()).await,
+                Ok(ended) => _ = self.pipeline.end(Which::Ended(ended), self.without_client()).await,
                 Err(Unavailable) => tokio::time::sleep(STORE_RETRY).await,
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::app_cookies::host_name;
-use super::{Gateway, to_the_end};
+use super::{Gateway, run_to_completion};
 use crate::audit::{Event, Operation};
 use crate::credentials::user_file::SOURCE;
 use crate::logout::receipts::is_confirmed;
@@ -72,7 +72,7 @@ impl Gateway {
             let session = gateway.session_of_handle(&handle).await?;
             gateway.revoke_each(vec![session]).await.pop()
         };
-        to_the_end(revoke).await.flatten()
+        run_to_completion(revoke).await.flatten()
     }
 
     /// The session of this handle. A handle is a hash, and all sessions are searched for it: with many sessions that
@@ -117,7 +117,7 @@ impl Gateway {
         let users: BTreeSet<_> = known.chain([of_the_file]).collect();
         let (mut receipts, mut confirmed) = (Vec::new(), true);
         for user in users {
-            let ended = self.pipeline.end(Which::AllOf(user, EndCause::Revoked), self.unattended()).await;
+            let ended = self.pipeline.end(Which::AllOf(user, EndCause::Revoked), self.without_client()).await;
             receipts.extend(ended.each);
             confirmed &= ended.confirmed;
         }
@@ -125,6 +125,6 @@ impl Gateway {
     }
 
     async fn revoke_each(&self, sessions: Vec<Arc<Session>>) -> Vec<Receipt> {
-        self.pipeline.end(Which::These(sessions, EndCause::Revoked), self.unattended()).await.each
+        self.pipeline.end(Which::These(sessions, EndCause::Revoked), self.without_client()).await.each
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Gateway;
-use super::app_cookies::{self, Owed};
+use super::app_cookies::{self, PendingDeletions};
 use super::assembled::Assembled;
 use super::built_in_pages;
 use super::forward::Forward;
@@ -35,7 +35,7 @@ impl Gateway {
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
-        owed: &Owed,
+        owed: &PendingDeletions,
     ) -> Result<BuiltInAnswer, Refusal> {
         let ends = matches!(LogoutRequest::read(facts, &assembled.hosts, assembled.logout.get), LogoutRequest::End(_));
         let goes_on = ends && route.logout.passes_on;
@@ -56,7 +56,7 @@ impl Gateway {
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
-        owed: &Owed,
+        owed: &PendingDeletions,
     ) -> Option<Box<Forward>> {
         let hold = requester.session.clone()?.hold(cut)?;
         let Decision::Allow(permit) = permit::decide(facts, &assembled.hosts, route, Some(hold), Proof::Cookie) else {

@@ -86,7 +86,7 @@ impl Gateway {
             Err(refusal) => return answers::refusal_for(&request.assembled, request.reader, &refusal),
         };
         let own = chosen.iter().any(|other| Arc::ptr_eq(other, session));
-        let receipts = self.pipeline.end(Which::These(chosen, EndCause::Everywhere), self.unattended()).await;
+        let receipts = self.pipeline.end(Which::These(chosen, EndCause::Everywhere), self.without_client()).await;
         let (ended, receipt) = (receipts.each.len(), receipts.together(0));
         let confirmed = is_confirmed(&receipt) && all_known;
         let reply = match request.reader {

@@ -161,7 +161,7 @@ impl Gateway {
         }
         let mut others = self.sessions().list(user);
         others.retain(|other| !Arc::ptr_eq(other, session));
-        let ended = self.pipeline.end(Which::These(others, EndCause::PasswordChanged), self.unattended()).await;
+        let ended = self.pipeline.end(Which::These(others, EndCause::PasswordChanged), self.without_client()).await;
         let (ended, identity, session) = (ended.each.len(), session.identity(), session.handle());
         let event = Event::PasswordChanged { user: identity.user(), session, client, ended };
         self.pipeline.log.event(self.pipeline.clock.wall(), &event);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::answers;
-use super::app_cookies::{self, Owed, Passed};
+use super::app_cookies::{self, ForwardedCookies, PendingDeletions};
 use super::assembled::{Assembled, Requested};
 use super::basic::{BasicCredentials, Unchecked};
 use super::built_in_pages;
@@ -14,7 +14,7 @@ use super::own_link;
 use super::requester::Requester;
 use super::resources;
 use super::sign_in_out::{BuiltInAnswer, SignInOutRequest};
-use super::{Gateway, to_the_end};
+use super::{Gateway, run_to_completion};
 use crate::admission::facts::RequestFacts;
 use crate::admission::permit::{self, Decision, Permit, Proof};
 use crate::admission::service_worker;
@@ -97,7 +97,7 @@ impl Known {
 struct Judged<'a> {
     known: &'a Known,
     /// The cookies that its browser has to delete.
-    owed: Owed,
+    owed: PendingDeletions,
 }
 
 /// The maximum number of keys of one request that the store is asked about; a browser sends one or two.
@@ -131,7 +131,7 @@ impl Gateway {
             // One of them may have been planted (session fixation), and it is unknown which: all of them end.
             Wait::Conflict(rivals) => {
                 let rivals = Which::These(rivals, EndCause::CookieConflict);
-                self.pipeline.end(rivals, self.unattended()).await;
+                self.pipeline.end(rivals, self.without_client()).await;
             }
             Wait::Check(unchecked) => known = Known::Settled(Some(self.check(&unchecked).await)),
         }
@@ -140,7 +140,7 @@ impl Gateway {
 
     /// Loads the sessions of these keys from the store. Returns whether the store answered for all of them.
     pub(super) async fn load(&self, keys: Vec<SessionKey>, from: ClientAddress) -> bool {
-        let (pipeline, terms) = (self.pipeline.clone(), self.unattended());
+        let (pipeline, terms) = (self.pipeline.clone(), self.without_client());
         // Sessions that turn out to be expired end, and are audited, even if the client disconnects.
         let work = async move {
             let (now, mut ended, mut told) = (pipeline.clock.now(), Vec::new(), keys.len() <= MAX_REQUEST_KEYS);
@@ -152,7 +152,7 @@ impl Gateway {
             }
             told
         };
-        to_the_end(work).await.unwrap_or(false)
+        run_to_completion(work).await.unwrap_or(false)
     }
 
     fn judge(
@@ -166,7 +166,7 @@ impl Gateway {
         // Read before anything that a reload changes: a request that was judged by older rules is judged again.
         let generation = self.generation();
         let assembled = self.assembled.load_full();
-        let mut judged = Judged { known, owed: Owed::default() };
+        let mut judged = Judged { known, owed: PendingDeletions::default() };
         let received = self.decide(head, peer, cut, &mut judged, &assembled, exchange);
         let mut received = received.unwrap_or_else(|refusal| {
             exchange.note_refusal(&refusal);
@@ -260,7 +260,7 @@ impl Gateway {
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
-        (proof, owed): (Proof, &mut Owed),
+        (proof, owed): (Proof, &mut PendingDeletions),
     ) -> Result<Received, Refusal> {
         service_worker::script(facts, route, &assembled.own_pages)?;
         let known = requester.is_known();
@@ -298,7 +298,7 @@ impl Gateway {
         facts: &RequestFacts<'_>,
         permit: Permit,
         resources: HeaderEdits,
-        passed: Passed,
+        passed: ForwardedCookies,
         at: Moment,
         assembled: &Arc<Assembled>,
     ) -> Box<Forward> {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use tokio::task::spawn_blocking;
 
 use super::assembled::Assembled;
-use super::{Gateway, GatewaySettings, to_the_end};
+use super::{Gateway, GatewaySettings, run_to_completion};
 use crate::credentials::account_status::AccountStatus;
 use crate::logout::run::Which;
 use crate::pages::BrokenPages;
@@ -87,7 +87,7 @@ impl Gateway {
         }
         let keys = keys.map(|(_, changes)| changes);
         let gateway = Arc::clone(self);
-        let put_to_work = to_the_end(async move {
+        let put_to_work = run_to_completion(async move {
             // Also for upstreams that were not in use before.
             if gateway.load_learned().await.is_err() {
                 tracing::warn!("the session store does not answer: names of HttpOnly cookies are not loaded");
@@ -120,7 +120,7 @@ impl Gateway {
         let over = spawn_blocking(move || gateway.sessions_that_are_over(before.as_deref())).await.unwrap_or_default();
         let mut ended = 0;
         for (cause, sessions) in over {
-            ended += self.pipeline.end(Which::These(sessions, cause), self.unattended()).await.each.len();
+            ended += self.pipeline.end(Which::These(sessions, cause), self.without_client()).await.each.len();
         }
         let assembled = self.assembled.load_full();
         self.forget_credentials(|session| assembled.review(session, None));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Gateway;
-use super::app_cookies::{Owed, host_name};
+use super::app_cookies::{PendingDeletions, host_name};
 use super::assembled::Assembled;
 use crate::admission::facts::RequestFacts;
 use crate::http1::own_cookies::ApplicationCookies;
@@ -59,7 +59,7 @@ impl Gateway {
         &self,
         facts: &RequestFacts<'_>,
         assembled: &Assembled,
-        owed: &mut Owed,
+        owed: &mut PendingDeletions,
         is_fresh: bool,
     ) -> Requester {
         let (at, debts) = (self.pipeline.clock.now(), &self.pipeline.debts);

@@ -50,7 +50,7 @@ impl Gateway {
         let host = (request.host != HostId::LOGIN).then(|| host_name(assembled, request.host));
         let browser = Browser { client, device, host, known: &request.known, sessions: &request.sessions };
         match self.sign_in_flow(assembled, &assembled.terms()).sign_in(&presented, browser).await {
-            Ok(signed_in) => match self.signed_in_too_late(assembled, &signed_in.session).await {
+            Ok(signed_in) => match self.end_if_outdated(assembled, &signed_in.session).await {
                 None => {
                     request.note_opened(&signed_in.session);
                     let next = elsewhere::landing(&next, request.host, assembled);
@@ -65,17 +65,13 @@ impl Gateway {
     /// Ends the new session if a reload has replaced the users meanwhile and the new ones do not allow it. The sign-in
     /// opens the session and then compares the configuration; a reload replaces the configuration and then reviews the
     /// sessions: so at least one of both notices the other.
-    async fn signed_in_too_late(
-        self: &Arc<Self>,
-        checked_by: &Arc<Assembled>,
-        session: &Arc<Session>,
-    ) -> Option<Refusal> {
+    async fn end_if_outdated(self: &Arc<Self>, checked_by: &Arc<Assembled>, session: &Arc<Session>) -> Option<Refusal> {
         let current = self.assembled.load_full();
         if Arc::ptr_eq(&current, checked_by) {
             return None;
         }
         let cause = current.review(session, Some(&checked_by.keys))?;
-        self.pipeline.end(Which::These(vec![Arc::clone(session)], cause), self.unattended()).await;
+        self.pipeline.end(Which::These(vec![Arc::clone(session)], cause), self.without_client()).await;
         Some(Reason::CredentialsWrong.into())
     }
 

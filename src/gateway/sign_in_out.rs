@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use http::header::CONTENT_TYPE;
 
 use super::answers::Audience;
-use super::app_cookies::{self, Owed};
+use super::app_cookies::{self, PendingDeletions};
 use super::assembled::Assembled;
 use super::elsewhere::{Asked, Entering};
 use super::forward::Forward;
@@ -53,7 +53,7 @@ pub(crate) struct SignInOutRequest {
     pub(super) known: Vec<KnownBrowser>,
     pub(super) device: Device,
     /// The cookies of ended sessions that the browser has to delete, whatever the answer is.
-    pub(super) owed: Owed,
+    pub(super) owed: PendingDeletions,
     /// The session that the request has opened, if any.
     pub(super) opened: OnceLock<Arc<Session>>,
     /// The learned HttpOnly cookies of applications that this browser may have: a logout expires them.
@@ -159,7 +159,7 @@ pub(super) fn sign_in_out_request(
         leaving,
         onward: None,
         last: None,
-        owed: Owed::default(),
+        owed: PendingDeletions::default(),
         opened: OnceLock::new(),
         assembled: Arc::clone(assembled),
         host: facts.host,

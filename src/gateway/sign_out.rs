@@ -11,7 +11,7 @@ use super::app_cookies::{self, host_name};
 use super::sign_in_out::{SignInOutRequest, read_form};
 use crate::logout::answer::{self, ResponseStyle};
 use crate::logout::browser_request::{BrowserRequest, CookieLine};
-use crate::logout::ending::Carried;
+use crate::logout::ending::RequestParts;
 use crate::logout::receipts::is_confirmed;
 use crate::logout::sign_out::SignOut;
 use crate::values::own_hosts::HostId;
@@ -47,7 +47,7 @@ impl Gateway {
         let last = request.last.as_ref().filter(|_| is_confirmed(&receipt));
         let passed_on = last.and_then(|last| last.answer(&request.assembled));
         sign_out.note_hosts(&mut receipt, passed_on.is_none(), &site);
-        self.tell_hosts_left_out(&receipt, request.client);
+        self.log_skipped_hosts(&receipt, request.client);
         if let Some(reply) = passed_on {
             return answer::with_cleared_cookies(reply, site.cookie.expire(), site.settings);
         }
@@ -60,7 +60,7 @@ impl SignInOutRequest {
     /// Adds deletions of the ended sessions' application cookies to the answer. What does not fit is noted as a debt of
     /// the new session's key, or else of the ended one's. In the second case the browser keeps the ended session's
     /// cookie until all debts are settled; that cookie opens no session.
-    pub(super) fn make_forget(&self, reply: &mut Reply, debts: &Debts) {
+    pub(super) fn expire_app_cookies(&self, reply: &mut Reply, debts: &Debts) {
         let host = host_name(&self.assembled, self.host);
         let (mut all, mut over_keys) = (self.owed.cookies.clone(), self.owed.keys.clone());
         for over in self.sessions.iter().filter(|session| session.has_ended()) {
@@ -94,7 +94,7 @@ pub(super) fn sign_out(request: &SignInOutRequest, style: ResponseStyle) -> Sign
     SignOut {
         sessions: request.sessions.clone(),
         unknown: request.unknown.clone(),
-        carried: Carried {
+        carried: RequestParts {
             cookies: usize::from(request.has_cookie),
             browser: request.for_applications(),
             passed_on: request.last.as_ref().map(|last| Arc::clone(last.request())),

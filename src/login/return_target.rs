@@ -15,9 +15,9 @@ use crate::values::return_to::{AllowedOrigins, ReturnTo};
 use crate::values::target::Target;
 
 /// The prefix of an encoded target: neither a path nor a URL begins with it.
-const MARK: char = '.';
+const PREFIX: char = '.';
 /// The length of a MAC, in characters.
-const CODE: usize = 22;
+const MAC_LENGTH: usize = 22;
 
 /// The parts of one configuration that decide where a sign-in may lead.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ impl ReturnTargets<'_> {
             return text;
         }
         let code = self.keys.sign(Purpose::ReturnTarget, &[self.name_of(host), text.as_bytes()]).encode();
-        format!("{MARK}{code}{}", BASE64URL_NOPAD.encode(text.as_bytes()))
+        format!("{PREFIX}{code}{}", BASE64URL_NOPAD.encode(text.as_bytes()))
     }
 
     fn checked(&self, field: FormValue<'_>, host: HostId) -> Option<ReturnTo> {
@@ -74,7 +74,7 @@ impl ReturnTargets<'_> {
     /// Reads a target that the gateway encoded. It still has to be an application's page, since routes may have
     /// changed.
     fn read(&self, text: &str, host: HostId) -> Option<ReturnTo> {
-        let (code, text) = text.strip_prefix(MARK)?.split_at_checked(CODE)?;
+        let (code, text) = text.strip_prefix(PREFIX)?.split_at_checked(MAC_LENGTH)?;
         let text = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
         let code = Mac::parse(code.as_bytes())?;
         if !self.keys.verify(Purpose::ReturnTarget, &[self.name_of(host), &text], &code) {

@@ -9,7 +9,7 @@ use super::verify::Attempts;
 use crate::credentials::methods::Accepted;
 use crate::credentials::username_password::UsernamePassword;
 use crate::http1::cookie::SessionCookie;
-use crate::logout::ending::{Carried, Terms};
+use crate::logout::ending::{RequestParts, Terms};
 use crate::logout::run::{Pipeline, Which};
 use crate::session::record::Session;
 use crate::session::sign_in::SignIn;
@@ -92,7 +92,7 @@ impl SignInFlow<'_> {
             Some(earlier) => sessions.open_again(earlier, sign_in, now).await,
             None => (Vec::new(), sessions.open(sign_in, now).await),
         };
-        let answered = self.terms.clone().answered(Carried { cookies: 1, ..Carried::default() });
+        let answered = self.terms.clone().answered(RequestParts { cookies: 1, ..RequestParts::default() });
         self.pipeline.end(Which::Ended(over), answered.clone()).await;
         let Opened { id, session, evicted } = opened.map_err(not_opened)?;
         self.pipeline.end(Which::Ended(evicted), self.terms.clone()).await;

@@ -32,7 +32,7 @@ pub(crate) struct Applications {
 
 /// What is to be done about one application.
 #[derive(Debug)]
-pub(crate) enum Due {
+pub(crate) enum LogoutAction {
     /// A logout call.
     Call(Box<Call>),
     /// The browser has requested the application's own logout link: that request is forwarded in place of a call.
@@ -74,7 +74,7 @@ impl Applications {
     }
 
     /// What is to be done for each application that the session has used, that is, that has set cookies.
-    pub(crate) fn due(&self, leaving: Leaving<'_>) -> Vec<Due> {
+    pub(crate) fn due(&self, leaving: Leaving<'_>) -> Vec<LogoutAction> {
         let mut jars: Vec<_> = leaving.jars.iter().map(|jar| (jar, self.browser_at(jar.host(), leaving))).collect();
         let browsers_host = leaving.browser.map(|browser| LastJar::empty(&browser.host));
         jars.extend(
@@ -91,14 +91,14 @@ impl Applications {
     }
 
     /// The applications that manage their cookies themselves, at the hosts that the session was open on.
-    fn unknown(&self, session: &Session) -> impl Iterator<Item = Due> {
+    fn unknown(&self, session: &Session) -> impl Iterator<Item = LogoutAction> {
         let login = self.hosts.names().first().map_or("", |host| host.as_str());
         let hosts = session.hosts(login);
         let is_there = move |route: &&Arc<Route>| {
             let is_at = |host: &Host| hosts.iter().any(|open| **open == *host.as_str());
             route.cookies.mode == AppCookies::Pass && route.host.as_ref().is_none_or(is_at)
         };
-        self.routes.iter().filter(is_there).map(|route| Due::Unknown(route.name.clone()))
+        self.routes.iter().filter(is_there).map(|route| LogoutAction::Unknown(route.name.clone()))
     }
 
     /// The browser's request, if it came to this host.
@@ -112,14 +112,14 @@ impl Applications {
         jar: &LastJar,
         browser: Option<&Arc<BrowserRequest>>,
         leaving: Leaving<'_>,
-    ) -> Option<Due> {
+    ) -> Option<LogoutAction> {
         let is_elsewhere = route.host.as_ref().is_some_and(|host| host.as_str() != jar.host());
         if is_elsewhere {
             return None;
         }
         let passed_on = leaving.passed_on.filter(|request| browser.is_some() && request.is_of(leaving.session, route));
         if let Some(request) = passed_on {
-            return Some(Due::PassOn(Arc::clone(request)));
+            return Some(LogoutAction::PassOn(Arc::clone(request)));
         }
         let call = route.logout.call.as_ref();
         let path = call.map_or(route.path.as_str(), AppCall::path);
@@ -133,9 +133,9 @@ impl Applications {
             return None;
         }
         if call.is_none() || !route.logout.call_on.contains(&leaving.cause) {
-            return (!is_unknown).then(|| Due::Dropped(route.name.clone()));
+            return (!is_unknown).then(|| LogoutAction::Dropped(route.name.clone()));
         }
-        Some(Due::Call(Box::new(Call {
+        Some(LogoutAction::Call(Box::new(Call {
             route: Arc::clone(route),
             heads: Arc::clone(&self.heads),
             identity: leaving.session.identity(),
@@ -232,11 +232,11 @@ pub(super) mod tests {
         let (session, browser) = (session(), browser.then(|| Arc::new(browser_request())));
         let leaving =
             Leaving { session: &session, cause, jars, browser: browser.as_ref(), passed_on: None, now: WallTime(0) };
-        let shown = |due: Due| match due {
-            Due::Dropped(name) => format!("dropped {name}"),
-            Due::Unknown(name) => format!("unknown {name}"),
-            Due::Call(call) => format!("{} {:?}", call.application(), call.from),
-            Due::PassOn(request) => format!("passed on {}", request.application()),
+        let shown = |due: LogoutAction| match due {
+            LogoutAction::Dropped(name) => format!("dropped {name}"),
+            LogoutAction::Unknown(name) => format!("unknown {name}"),
+            LogoutAction::Call(call) => format!("{} {:?}", call.application(), call.from),
+            LogoutAction::PassOn(request) => format!("passed on {}", request.application()),
         };
         of.due(leaving).into_iter().map(shown).collect()
     }
@@ -335,7 +335,7 @@ pub(super) mod tests {
         let jars = &[last("app.test", &["sid=1; Path=/"])];
         let (cause, browser) = (EndCause::Logout, browser.as_ref());
         let leaving = Leaving { session: &session, cause, jars, browser, passed_on: None, now: WallTime(0) };
-        let Some(Due::Call(call)) = applications(vec![route]).due(leaving).pop() else { panic!("no call") };
+        let Some(LogoutAction::Call(call)) = applications(vec![route]).due(leaving).pop() else { panic!("no call") };
         let request = call.request(call.route.logout.call.as_ref().unwrap(), None).unwrap();
         assert_eq!((request.target.as_str(), &*format!("{request:?}")), ("/logout?next=%2F", "POST /logout"));
         (String::from_utf8(request.lines.to_vec()).unwrap(), String::from_utf8(request.body.to_vec()).unwrap())

@@ -123,7 +123,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::super::application::tests::{applications, last, route_with_call};
-    use super::super::application::{Due, Leaving};
+    use super::super::application::{Leaving, LogoutAction};
     use super::super::client::{OwnAnswer, OwnRequest};
     use super::*;
     use crate::audit::{Format, LogSettings};
@@ -175,7 +175,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             for _ in 0..ALL {
-                let Some(Due::Call(call)) = of.due(leaving).pop() else { panic!("no call") };
+                let Some(LogoutAction::Call(call)) = of.due(leaving).pop() else { panic!("no call") };
                 assert_eq!(calls.queue(*call, &part).result, ApplicationOutcome::Queued);
             }
             poll_fn(|context| {

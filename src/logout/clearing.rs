@@ -23,9 +23,9 @@ const ADDRESS: &str = "/.exeunt/clear";
 /// The maximum number of stops. If the session was open on more hosts, the others are not cleared.
 pub(super) const MAX_STOPS: usize = 8;
 /// How long the signed list is valid.
-const LIFE: Duration = Duration::from_secs(120);
+const VALID_FOR: Duration = Duration::from_secs(120);
 /// Separates the parts of the list; no part contains it.
-const BETWEEN: char = '~';
+const SEPARATOR: char = '~';
 
 /// A host, and the code for the session cookie that the browser has there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +36,14 @@ struct Stop {
 
 /// The hosts that a browser still has to visit, and the target after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Way {
+pub(crate) struct ClearingChain {
     until: WallTime,
     logout: Box<str>,
     stops: Vec<Stop>,
     next: Box<str>,
 }
 
-impl Way {
+impl ClearingChain {
     /// The stops at the hosts of these keys, and then `next`, an absolute URL, for the logout with this id.
     pub(crate) fn new(
         logout: &str,
@@ -52,7 +52,7 @@ impl Way {
         now: WallTime,
         by: &MacKeys,
     ) -> Self {
-        let until = WallTime(now.0.saturating_add(LIFE.as_secs()));
+        let until = WallTime(now.0.saturating_add(VALID_FOR.as_secs()));
         let stop = |(key, host): &(SessionKey, Box<str>)| {
             let code = by.sign(Purpose::ClearedHost, &stop_parts(key, host, &until.0.to_be_bytes())).encode().into();
             Stop { host: host.clone(), code }
@@ -61,21 +61,21 @@ impl Way {
         Self { until, logout: logout.into(), stops, next: next.to_string().into() }
     }
 
-    /// Reads what [`Way::onward`] has written. `None` if the signature is not valid, or too old.
+    /// Reads what [`ClearingChain::onward`] has written. `None` if the signature is not valid, or too old.
     pub(crate) fn read(query: &Form, now: WallTime, by: &MacKeys) -> Option<Self> {
         let field = |names: &[&str]| match query.field(names) {
             FormValue::One(text) => Some(text),
             FormValue::Absent | FormValue::Several => None,
         };
         let until = WallTime(field(&["until"])?.parse().ok()?);
-        let mut parts = field(&["stops"])?.split(BETWEEN);
+        let mut parts = field(&["stops"])?.split(SEPARATOR);
         let mut stops = Vec::new();
         while let (Some(host), Some(code)) = (parts.next(), parts.next()) {
             stops.push(Stop { host: host.into(), code: code.into() });
         }
-        let way = Self { until, logout: field(&["logout"])?.into(), stops, next: field(&NEXT)?.into() };
+        let chain = Self { until, logout: field(&["logout"])?.into(), stops, next: field(&NEXT)?.into() };
         let mac = Mac::parse(field(&["mac"])?.as_bytes())?;
-        (way.until > now && way.is_signed(&mac, by)).then_some(way)
+        (chain.until > now && chain.is_signed(&mac, by)).then_some(chain)
     }
 
     /// The id of its logout.
@@ -130,7 +130,7 @@ impl Way {
 
     fn stops(&self) -> String {
         let parts: Vec<&str> = self.stops.iter().flat_map(|stop| [&*stop.host, &*stop.code]).collect();
-        parts.join(&BETWEEN.to_string())
+        parts.join(&SEPARATOR.to_string())
     }
 
     fn sign(&self, by: &MacKeys) -> Mac {
@@ -159,7 +159,7 @@ mod tests {
 
     const NOW: WallTime = WallTime(1000);
 
-    struct Bench {
+    struct Fixture {
         hosts: OwnHosts,
         allowed: AllowedOrigins,
         by: MacKeys,
@@ -167,39 +167,45 @@ mod tests {
         blog: SessionKey,
     }
 
-    fn bench() -> Bench {
+    fn fixture() -> Fixture {
         let further = ["shop.test", "blog.test"].map(|host| Host::parse(host).unwrap());
         let hosts = OwnHosts::new(&Origin::parse("https://app.test").unwrap(), further);
         let allowed = AllowedOrigins::new(hosts.origins().map(OriginPattern::from));
         let [shop, blog] = [(), ()].map(|()| SessionId::generate().unwrap().key());
-        Bench { hosts, allowed, by: MacKeys::generate().unwrap(), shop, blog }
+        Fixture { hosts, allowed, by: MacKeys::generate().unwrap(), shop, blog }
     }
 
-    impl Bench {
-        fn way(&self) -> Way {
+    impl Fixture {
+        fn chain(&self) -> ClearingChain {
             let next = ReturnTo::parse("https://app.test/bye?x=1", &self.allowed).unwrap();
-            Way::new("id", &[(self.shop, "shop.test".into()), (self.blog, "blog.test".into())], &next, NOW, &self.by)
+            ClearingChain::new(
+                "id",
+                &[(self.shop, "shop.test".into()), (self.blog, "blog.test".into())],
+                &next,
+                NOW,
+                &self.by,
+            )
         }
 
-        fn onward(&self, way: &Way) -> String {
-            way.clone().onward(&self.hosts, &self.allowed, &self.by).unwrap().to_string()
+        fn onward(&self, chain: &ClearingChain) -> String {
+            chain.clone().onward(&self.hosts, &self.allowed, &self.by).unwrap().to_string()
         }
 
-        fn read(&self, address: &str, now: WallTime) -> Option<Way> {
+        fn read(&self, address: &str, now: WallTime) -> Option<ClearingChain> {
             let query = address.split_once('?').map_or("", |(_, query)| query);
-            Way::read(&Form::parse(query.as_bytes()).unwrap(), now, &self.by)
+            ClearingChain::read(&Form::parse(query.as_bytes()).unwrap(), now, &self.by)
         }
     }
 
     #[test]
     fn a_chain_leads_over_every_host_to_the_target() {
-        let bench = bench();
-        let mut address = bench.onward(&bench.way());
-        for (host, key) in [("shop.test", bench.shop), ("blog.test", bench.blog)] {
+        let fixture = fixture();
+        let mut address = fixture.onward(&fixture.chain());
+        for (host, key) in [("shop.test", fixture.shop), ("blog.test", fixture.blog)] {
             assert!(address.starts_with(&format!("https://{host}/.exeunt/clear?")), "{address}");
-            let mut way = bench.read(&address, NOW).unwrap();
-            assert_eq!(way.arrive(host, [key].into_iter(), &bench.by), Some(true), "{host}");
-            address = bench.onward(&way);
+            let mut chain = fixture.read(&address, NOW).unwrap();
+            assert_eq!(chain.arrive(host, [key].into_iter(), &fixture.by), Some(true), "{host}");
+            address = fixture.onward(&chain);
         }
         assert_eq!(address, "https://app.test/bye?x=1");
     }
@@ -207,29 +213,29 @@ mod tests {
     /// Each row fails without its guard.
     #[test]
     fn a_copied_link_clears_nothing() {
-        let bench = bench();
+        let fixture = fixture();
         let stranger = SessionId::generate().unwrap().key();
-        let address = bench.onward(&bench.way());
+        let address = fixture.onward(&fixture.chain());
         let cases = [
-            ("the browser of the logout", "shop.test", bench.shop, Some(true)),
+            ("the browser of the logout", "shop.test", fixture.shop, Some(true)),
             ("another browser", "shop.test", stranger, Some(false)),
-            ("the cookie of another host", "shop.test", bench.blog, Some(false)),
-            ("another host", "blog.test", bench.shop, Some(false)),
-            ("a host without a stop", "app.test", bench.shop, None),
+            ("the cookie of another host", "shop.test", fixture.blog, Some(false)),
+            ("another host", "blog.test", fixture.shop, Some(false)),
+            ("a host without a stop", "app.test", fixture.shop, None),
         ];
         for (what, host, key, clears) in cases {
-            let mut way = bench.read(&address, NOW).unwrap();
-            assert_eq!(way.arrive(host, [key].into_iter(), &bench.by), clears, "{what}");
+            let mut chain = fixture.read(&address, NOW).unwrap();
+            assert_eq!(chain.arrive(host, [key].into_iter(), &fixture.by), clears, "{what}");
         }
-        assert_eq!(bench.way().arrive("shop.test", std::iter::empty(), &bench.by), Some(false), "no cookie");
+        assert_eq!(fixture.chain().arrive("shop.test", std::iter::empty(), &fixture.by), Some(false), "no cookie");
     }
 
     #[test]
     fn only_a_recent_chain_of_the_gateway_is_accepted() {
-        let bench = bench();
-        let address = bench.onward(&bench.way());
+        let fixture = fixture();
+        let address = fixture.onward(&fixture.chain());
         for (later, counts) in [(0, true), (119, true), (120, false), (10_000, false)] {
-            assert_eq!(bench.read(&address, WallTime(NOW.0 + later)).is_some(), counts, "{later}");
+            assert_eq!(fixture.read(&address, WallTime(NOW.0 + later)).is_some(), counts, "{later}");
         }
         let changes = [
             ("app.test%2Fbye", "evil.test%2Fbye"),
@@ -243,19 +249,19 @@ mod tests {
         for (from, to) in changes {
             let other = address.replacen(from, to, 1);
             assert_ne!(other, address, "{from}");
-            assert!(bench.read(&other, NOW).is_none(), "{other}");
+            assert!(fixture.read(&other, NOW).is_none(), "{other}");
         }
-        assert!(bench.read("", NOW).is_none());
-        let foreign = Bench { by: MacKeys::generate().unwrap(), ..bench };
+        assert!(fixture.read("", NOW).is_none());
+        let foreign = Fixture { by: MacKeys::generate().unwrap(), ..fixture };
         assert!(foreign.read(&address, NOW).is_none(), "the keys of another gateway");
     }
 
     #[test]
     fn a_chain_is_limited_and_skips_hosts_that_are_not_served() {
-        let bench = bench();
+        let fixture = fixture();
         let next = ReturnTo::own("/");
-        let keys: Vec<_> = (0..99).map(|number| (bench.shop, format!("h{number}.test").into())).collect();
-        let way = Way::new("id", &keys, &next, NOW, &bench.by);
-        assert_eq!((way.stops.len(), bench.onward(&way).as_str()), (MAX_STOPS, "/"));
+        let keys: Vec<_> = (0..99).map(|number| (fixture.shop, format!("h{number}.test").into())).collect();
+        let chain = ClearingChain::new("id", &keys, &next, NOW, &fixture.by);
+        assert_eq!((chain.stops.len(), fixture.onward(&chain).as_str()), (MAX_STOPS, "/"));
     }
 }

@@ -25,12 +25,12 @@ pub(crate) struct Terms {
     /// The applications that are asked to end their own sessions.
     pub(crate) applications: Arc<Applications>,
     /// The parts of the request that the answer depends on; `None` if no client waits for the answer.
-    pub(crate) request: Option<Carried>,
+    pub(crate) request: Option<RequestParts>,
 }
 
 /// The parts of a request that the answer depends on.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Carried {
+pub(crate) struct RequestParts {
     /// The number of the gateway's cookies that the answer expires.
     pub(crate) cookies: usize,
     /// The browser's logout request, for logout calls; `None` if the request was for something else.
@@ -41,12 +41,12 @@ pub(crate) struct Carried {
 
 impl Terms {
     /// The terms for an end that no client waits for.
-    pub(crate) fn unattended(settings: &Arc<LogoutSettings>, applications: &Arc<Applications>) -> Self {
+    pub(crate) fn without_client(settings: &Arc<LogoutSettings>, applications: &Arc<Applications>) -> Self {
         Self { settings: Arc::clone(settings), applications: Arc::clone(applications), request: None }
     }
 
     /// The same terms for an end that this client waits for.
-    pub(crate) fn answered(self, request: Carried) -> Self {
+    pub(crate) fn answered(self, request: RequestParts) -> Self {
         Self { request: Some(request), ..self }
     }
 }

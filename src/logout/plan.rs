@@ -59,7 +59,7 @@ mod tests {
 
     use super::*;
     use crate::logout::application::tests::{applications, browser_request, route_with_call};
-    use crate::logout::ending::{Carried, Terms};
+    use crate::logout::ending::{RequestParts, Terms};
     use crate::logout::settings::tests::settings;
     use crate::session::record::Ended;
     use crate::session::record::tests::session;
@@ -74,9 +74,9 @@ mod tests {
         let (cut, late) = (Cut { grace, quiet: true }, Cut { grace, quiet: false });
         let (at_once, later) = (Step::Applications { at_once: true }, Step::Applications { at_once: false });
         let answer = Answer { cookies: 2 };
-        let signs_in = Some(Carried { cookies: 2, ..Carried::default() });
-        let browser = Some(Carried { cookies: 2, browser: Some(Arc::new(browser_request())), passed_on: None });
-        let cases: [(End, bool, bool, &Option<Carried>, bool, &[Step]); 13] = [
+        let signs_in = Some(RequestParts { cookies: 2, ..RequestParts::default() });
+        let browser = Some(RequestParts { cookies: 2, browser: Some(Arc::new(browser_request())), passed_on: None });
+        let cases: [(End, bool, bool, &Option<RequestParts>, bool, &[Step]); 13] = [
             (Won, true, true, &browser, false, &[sure, cut, Cookies, answer, Audit]),
             (Won, true, true, &None, false, &[sure, cut, Cookies, Audit]),
             (Won, true, false, &browser, false, &[sure, late, Cookies, answer, Audit]),

@@ -13,7 +13,7 @@ const ROUNDS: usize = 16;
 
 /// Begins a round every [`INTERVAL`], forever, without waiting for earlier rounds, so that expired sessions end on time
 /// even if applications are slow.
-pub(crate) async fn keep_reaping<F>(mut round: impl FnMut() -> F)
+pub(crate) async fn reap_periodically<F>(mut round: impl FnMut() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -48,7 +48,7 @@ mod tests {
             std::future::pending()
         };
         let seconds = Duration::from_secs(60);
-        assert!(tokio::time::timeout(seconds, keep_reaping(stuck)).await.is_err(), "for ever");
+        assert!(tokio::time::timeout(seconds, reap_periodically(stuck)).await.is_err(), "for ever");
         assert_eq!(begun.load(Ordering::SeqCst), ROUNDS);
     }
 }

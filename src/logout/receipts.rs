@@ -26,7 +26,7 @@ impl Receipts {
     /// One receipt for all sessions. Without a session it only reports the expired cookies of the browser.
     pub(crate) fn together(self, cookies: usize) -> Receipt {
         let Self { id, each, confirmed } = self;
-        let receipt = each.into_iter().reduce(both).unwrap_or_else(|| nobody(id, cookies));
+        let receipt = each.into_iter().reduce(both).unwrap_or_else(|| without_session(id, cookies));
         checked(receipt, confirmed)
     }
 
@@ -66,7 +66,7 @@ fn both(mut one: Receipt, other: Receipt) -> Receipt {
 }
 
 /// The receipt of a logout without a session.
-fn nobody(logout_id: String, cookies: usize) -> Receipt {
+fn without_session(logout_id: String, cookies: usize) -> Receipt {
     let step = |step, count| StepReceipt::counted(step, count, Duration::ZERO);
     let steps = vec![step(Step::End, 0), step(Step::Cut, 0), step(Step::Cookies, 0), step(Step::Answer, cookies)];
     Receipt { logout_id, user: None, target: None, steps, applications: Vec::new(), hosts: Vec::new() }

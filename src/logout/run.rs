@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
-use super::application::{Due, Leaving};
+use super::application::{Leaving, LogoutAction};
 use super::calls::{Calls, PartOf};
 use super::ending::{Ending, Terms};
 use super::plan::{Step, plan};
@@ -38,7 +38,7 @@ pub(crate) enum Which {
     /// All expired sessions.
     Expired,
     /// All pending ends, which the store has not confirmed.
-    Owed,
+    Pending,
     /// Sessions that have already ended, at the limit for a user or at another replica.
     Ended(Vec<Ended>),
 }
@@ -95,7 +95,7 @@ impl Pipeline {
             }
             Which::AllOf(user, cause) => self.sessions.end_all_of(&user, cause).await,
             Which::Expired => confirmed(self.sessions.expired(now).await),
-            Which::Owed => confirmed(self.sessions.confirm_owed(now).await),
+            Which::Pending => confirmed(self.sessions.confirm_owed(now).await),
             Which::Ended(ended) => confirmed(ended),
         }
     }
@@ -152,15 +152,15 @@ impl Pipeline {
         let part = &PartOf { logout_id: id.to_owned(), session: Arc::clone(session), log, clock };
         let one = |due| async move {
             match due {
-                Due::Dropped(application) => {
+                LogoutAction::Dropped(application) => {
                     ApplicationReceipt { application, result: ApplicationOutcome::CookiesDropped }
                 }
-                Due::Unknown(application) => {
+                LogoutAction::Unknown(application) => {
                     ApplicationReceipt { application, result: ApplicationOutcome::CookiesRemain }
                 }
-                Due::PassOn(request) => self.calls.pass_on(&request, part).await,
-                Due::Call(call) if at_once => self.calls.make(*call, part).await,
-                Due::Call(call) => self.calls.queue(*call, part),
+                LogoutAction::PassOn(request) => self.calls.pass_on(&request, part).await,
+                LogoutAction::Call(call) if at_once => self.calls.make(*call, part).await,
+                LogoutAction::Call(call) => self.calls.queue(*call, part),
             }
         };
         join_all(due.into_iter().map(one)).await

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::answer::{self, ResponseStyle};
-use super::clearing::{MAX_STOPS, Way};
-use super::ending::{Carried, Terms};
+use super::clearing::{ClearingChain, MAX_STOPS};
+use super::ending::{RequestParts, Terms};
 use super::receipts::is_confirmed;
 use super::run::{Pipeline, Which};
 use super::settings::LogoutSettings;
@@ -33,7 +33,7 @@ pub(crate) struct SignOut {
     /// Keys of the request that the store could not look up.
     pub(crate) unknown: Vec<SessionKey>,
     /// The parts of the request that the answer depends on.
-    pub(crate) carried: Carried,
+    pub(crate) carried: RequestParts,
     /// The style of the answer.
     pub(crate) style: ResponseStyle,
     /// The language of its page.
@@ -83,7 +83,7 @@ impl SignOut {
     /// Notes in the receipt on which other hosts the browser's data is to be cleared, and whether the answer redirects
     /// there.
     pub(crate) fn note_hosts(&self, receipt: &mut Receipt, may_lead: bool, site: &Site<'_>) {
-        let leads = may_lead && is_confirmed(receipt) && self.is_led();
+        let leads = may_lead && is_confirmed(receipt) && self.is_browser_redirect();
         for (index, (_, host)) in self.elsewhere.iter().enumerate() {
             let is_served = Host::parse(host).and_then(|host| site.hosts.host_id(&host)).is_some();
             let is_next = leads && is_served && index < MAX_STOPS;
@@ -94,7 +94,7 @@ impl SignOut {
     }
 
     /// Whether the answer is a redirect for a browser.
-    fn is_led(&self) -> bool {
+    fn is_browser_redirect(&self) -> bool {
         matches!(self.style, ResponseStyle::Navigation | ResponseStyle::Page)
     }
 
@@ -106,15 +106,15 @@ impl SignOut {
         let page = |status| site.pages.goodbye(self.language, status, Some(&receipt));
         let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query(site.keys)));
         let last = target.as_ref().unwrap_or(&goodbye);
-        let way = self.way(&receipt, last, site, now);
+        let chain = self.chain(&receipt, last, site, now);
         // After redirects over other hosts the browser's request looks cross-site, so a cookie identifies the browser.
-        let comes_back = way.is_some() && target.is_none() && site.settings.close_tabs;
+        let comes_back = chain.is_some() && target.is_none() && site.settings.close_tabs;
         let left = comes_back.then(|| site.cookie.set_left(&left_code(&receipt, site.keys)));
-        let (target, goodbye) = match (way, self.style) {
-            (Some(way), ResponseStyle::Navigation) => (Some(way), goodbye),
+        let (target, goodbye) = match (chain, self.style) {
+            (Some(chain), ResponseStyle::Navigation) => (Some(chain), goodbye),
             // A page leads to the next host: `form-action` of the submitting page could forbid a redirect to another
             // origin.
-            (Some(way), ResponseStyle::Page) => (None, way),
+            (Some(chain), ResponseStyle::Page) => (None, chain),
             _ => (target, goodbye),
         };
         let reply = answer::reply(&receipt, target.as_ref(), self.style, &goodbye, page);
@@ -123,12 +123,12 @@ impl SignOut {
     }
 
     /// The redirects over the other hosts before the last address; `None` if there are none.
-    fn way(&self, receipt: &Receipt, last: &ReturnTo, site: &Site<'_>, now: WallTime) -> Option<ReturnTo> {
-        if self.elsewhere.is_empty() || !is_confirmed(receipt) || !self.is_led() {
+    fn chain(&self, receipt: &Receipt, last: &ReturnTo, site: &Site<'_>, now: WallTime) -> Option<ReturnTo> {
+        if self.elsewhere.is_empty() || !is_confirmed(receipt) || !self.is_browser_redirect() {
             return None;
         }
         let last = last.clone().on(&site.hosts.public_origin(self.host)?);
-        Way::new(&receipt.logout_id, &self.elsewhere, &last, now, site.keys)
+        ClearingChain::new(&receipt.logout_id, &self.elsewhere, &last, now, site.keys)
             .onward(site.hosts, &site.settings.allowed, site.keys)
     }
 }

@@ -71,13 +71,13 @@ where
             let client = Client::new(transport, Arc::clone(&connection));
             tokio::spawn(serve(Arc::clone(shared), client, connection, slot));
         }
-        Err(reason) => turn_away(shared, transport, reason),
+        Err(reason) => refuse_connection(shared, transport, reason),
     }
 }
 
 /// Answers 503. A limited number of such clients gets time to read it; beyond that the answer is written and the
 /// connection dropped at once.
-fn turn_away<A>(shared: &Arc<Shared<A>>, mut transport: Transport, reason: Reason)
+fn refuse_connection<A>(shared: &Arc<Shared<A>>, mut transport: Transport, reason: Reason)
 where
     A: Application,
 {

@@ -24,9 +24,9 @@ const EXTRA_CAPACITY: usize = 256;
 const MAX_INTERIM: u8 = 32;
 
 impl Relay<'_> {
-    pub(super) fn head_came(&mut self, head: AnswerHead) -> Result<(), ExchangeFailure> {
+    pub(super) fn head_arrived(&mut self, head: AnswerHead) -> Result<(), ExchangeFailure> {
         if head.is_interim() {
-            return self.interim_came(&head);
+            return self.interim_arrived(&head);
         }
         let status = StatusCode::from_u16(head.status).map_err(|_| ExchangeFailure::Broken)?;
         self.client.record.iter_mut().for_each(Exchange::upstream_answered);
@@ -54,7 +54,7 @@ impl Relay<'_> {
                     is_push,
                     goes_on,
                 });
-                self.piece_came();
+                self.piece_arrived();
             }
         }
         Ok(())
@@ -117,7 +117,7 @@ impl Relay<'_> {
 
     /// An interim answer shows that the application is working, so its timeout starts again. Only some of them are
     /// forwarded to the client.
-    fn interim_came(&mut self, head: &AnswerHead) -> Result<(), ExchangeFailure> {
+    fn interim_arrived(&mut self, head: &AnswerHead) -> Result<(), ExchangeFailure> {
         let AnswerProgress::Awaited(_, interims) = &mut self.answer else { return Err(ExchangeFailure::Broken) };
         *interims += 1;
         if *interims > MAX_INTERIM {

@@ -84,7 +84,7 @@ impl Client {
     }
 
     /// Waits for the first byte of a request without holding a buffer. False if the client has closed.
-    pub(super) fn poll_comes(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+    pub(super) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         if !self.input.is_empty() {
             return Poll::Ready(true);
         }
@@ -123,7 +123,7 @@ impl Client {
     ///
     /// # Errors
     /// The connection is lost.
-    pub(super) fn poll_leaves(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+    pub(super) fn poll_disconnect(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if !self.input.is_empty() || self.is_half_closed {
             return Ok(());
         }
@@ -159,7 +159,7 @@ impl Client {
                 self.connection.await_body();
                 return Poll::Pending;
             };
-            self.connection.body_came();
+            self.connection.body_arrived();
             if read.unwrap_or(0) == 0 {
                 return Poll::Ready(Err(Reason::BodyIncomplete));
             }
@@ -203,7 +203,7 @@ impl Client {
     }
 
     /// Skips the received part of an unwanted body. True if the next request follows.
-    pub(super) fn pass_over_body(&mut self) -> bool {
+    pub(super) fn skip_body(&mut self) -> bool {
         let mut waste = BytesMut::new();
         while !self.input.is_empty() && !self.body.is_over() {
             waste.clear();
@@ -315,7 +315,7 @@ impl Client {
 
     /// Aborts a response so that clients cannot mistake it for a complete one: with a length or chunked coding, closing
     /// in the middle suffices; if the response ends with the connection, the connection has to be reset.
-    pub(super) fn break_off(&mut self) -> ExchangeOutcome {
+    pub(super) fn abort_response(&mut self) -> ExchangeOutcome {
         if self.ends_by_close {
             self.transport.reset_when_dropped();
             return ExchangeOutcome::Gone;

@@ -127,7 +127,7 @@ impl Connection {
         self.body_awaited_since.store(u64::MAX, Ordering::Relaxed);
         self.waited_for_body.store(0, Ordering::Relaxed);
         self.waited_to_send.store(0, Ordering::Relaxed);
-        self.answer_came();
+        self.answer_arrived();
         self.enter(ConnectionState::Head)
     }
 
@@ -169,7 +169,7 @@ impl Connection {
     }
 
     /// Notes that more of the body has arrived.
-    pub(super) fn body_came(&self) {
+    pub(super) fn body_arrived(&self) {
         let since = self.body_awaited_since.swap(u64::MAX, Ordering::AcqRel);
         let waited = if since == u64::MAX { 0 } else { self.clock.now().millis().saturating_sub(since) };
         self.waited_for_body.fetch_add(waited, Ordering::Relaxed);
@@ -193,7 +193,7 @@ impl Connection {
     /// Changes to `state` at the current time; false if the connection was ended meanwhile.
     pub(super) fn enter(&self, state: ConnectionState) -> bool {
         let next = StateWord::new(state, self.clock.now().millis());
-        self.forgive_stall(next.since_ms());
+        self.extend_by_stall(next.since_ms());
         self.go_on(|_| next)
     }
 
@@ -212,7 +212,7 @@ impl Connection {
 
     /// Extends the application's deadline by the time in which its client took nothing, since the application was not
     /// read meanwhile.
-    fn forgive_stall(&self, now_ms: u64) {
+    fn extend_by_stall(&self, now_ms: u64) {
         let word = StateWord(self.state.load(Ordering::Acquire));
         if word.state() == ConnectionState::Stalled {
             let stalled = now_ms.saturating_sub(word.since_ms());
@@ -249,7 +249,7 @@ impl Connection {
     }
 
     /// Clears the deadline of the application.
-    pub(super) fn answer_came(&self) {
+    pub(super) fn answer_arrived(&self) {
         self.answer_by.store(u64::MAX, Ordering::Release);
     }
 
@@ -369,7 +369,7 @@ mod tests {
         clock_handle.advance(Duration::from_millis(59_999));
         sweep();
         assert!(!connection.answer_is_overdue());
-        connection.answer_came();
+        connection.answer_arrived();
         clock_handle.advance(Duration::from_secs(60));
         sweep();
         assert!(!connection.answer_is_overdue());

@@ -34,7 +34,7 @@ impl Proxy {
     /// The proxy between clients and upstreams, for [`super::Server::open`].
     pub fn new(gateway: Arc<Gateway>, settings: &ServerSettings, clock: Clock) -> Arc<Self> {
         let connector = Arc::new(Connector::new(clock, settings.upstream_idle));
-        gateway.calls_by(Arc::new(OwnRequests::new(&connector)));
+        gateway.set_call_client(Arc::new(OwnRequests::new(&connector)));
         Arc::new(Self { gateway, connector })
     }
 
@@ -215,10 +215,10 @@ async fn fail(client: &mut Client, request: &Request, forward: &Forward, failure
         // Failures that clients can cause are only in the access line, so that they cannot fill the log.
         tracing::debug!(?failure, "an exchange failed");
     }
-    client.connection().answer_came();
+    client.connection().answer_arrived();
     if client.has_answer {
         client.note_cut(failure.interruption());
-        return client.break_off();
+        return client.abort_response();
     }
     match failure.reason() {
         Some(reason) => refuse(client, request, forward, reason).await,

@@ -147,7 +147,7 @@ impl Relay<'_> {
     /// The outcome.
     pub(super) fn end(self) -> RelayOutcome {
         let Self { client, sending, upstream, sharing, answer, .. } = self;
-        client.connection().answer_came();
+        client.connection().answer_arrived();
         client.connection().forget_judged();
         let AnswerProgress::Begun(begun) = answer else { return RelayOutcome::Switched(upstream) };
         let reusable = begun.reusable
@@ -218,7 +218,7 @@ impl Relay<'_> {
             self.awaiting = owes;
             let connection = self.client.connection();
             match owes {
-                Awaiting::Nothing => connection.answer_came(),
+                Awaiting::Nothing => connection.answer_arrived(),
                 Awaiting::Taking | Awaiting::Answer => {
                     connection.answer_within(self.forward.pool().settings().response_timeout);
                 }
@@ -241,7 +241,7 @@ impl Relay<'_> {
             self.note_activity(to_send);
             match self.poll_read(context) {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(count)) if count > 0 => self.piece_came(),
+                Poll::Ready(Ok(count)) if count > 0 => self.piece_arrived(),
                 Poll::Ready(read) => self.upstream_is_done(read.is_ok())?,
             }
         }
@@ -300,7 +300,7 @@ impl Relay<'_> {
     }
 
     /// Sets the deadline for the next piece of the answer.
-    pub(super) fn piece_came(&self) {
+    pub(super) fn piece_arrived(&self) {
         if matches!(self.answer, AnswerProgress::Begun(_)) {
             self.client.connection().answer_within(self.forward.pool().settings().stream_timeout);
         }
@@ -330,7 +330,7 @@ impl Relay<'_> {
                 AnswerProgress::Awaited(reader, _) => {
                     let read = reader.feed(&mut self.upstream.input, &HEAD).map_err(|_| ExchangeFailure::Broken)?;
                     let Some(head) = read else { return Ok(()) };
-                    self.head_came(head)?;
+                    self.head_arrived(head)?;
                 }
                 AnswerProgress::Begun(begun) if begun.is_over() => return Ok(()),
                 AnswerProgress::Begun(begun) => {
@@ -351,7 +351,7 @@ impl Relay<'_> {
     /// A client that has closed only its sending direction still gets its answer, but not an endless stream.
     fn watch_client(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeFailure> {
         if self.client.body.is_over() {
-            self.client.poll_leaves(context).map_err(|_| ExchangeFailure::ClientGone)?;
+            self.client.poll_disconnect(context).map_err(|_| ExchangeFailure::ClientGone)?;
         }
         let endless = matches!(&self.answer, AnswerProgress::Begun(begun) if begun.is_push);
         if self.client.is_half_closed && endless { Err(ExchangeFailure::ClientGone) } else { Ok(()) }

@@ -40,7 +40,7 @@ pub(super) fn put_head(
 /// Writes one of the gateway's own answers.
 pub(super) async fn answer(client: &mut Client, request: &Request, reply: Reply) -> ExchangeOutcome {
     client.record.iter_mut().for_each(|record| record.note_reply(&reply));
-    client.pass_over_body();
+    client.skip_body();
     let Reply { status, headers, body, .. } = reply;
     let reason = status.canonical_reason().unwrap_or_default().as_bytes();
     let put_lines = |to: &mut BytesMut| wire::put_headers(to, headers.iter().map(|(name, value)| (name, value)));

@@ -58,7 +58,7 @@ async fn serve_requests<A>(shared: &Shared<A>, client: &mut Client, connection: 
 where
     A: Application,
 {
-    while request_comes(client, connection).await {
+    while wait_for_request(client, connection).await {
         let limits = shared.settings.load().head;
         let received = match read_head(client, &limits) {
             Ok(received) => received,
@@ -110,7 +110,7 @@ async fn refuse<A: Application>(shared: &Shared<A>, mut client: Client, connecti
 }
 
 /// Waits for the first byte of a request, without a buffer or an exchange. False if the connection has ended.
-async fn request_comes(client: &mut Client, connection: &Connection) -> bool {
+async fn wait_for_request(client: &mut Client, connection: &Connection) -> bool {
     let comes = poll_fn(|context| {
         let ended = connection.poll_ended(context).is_ready();
         let cut = connection.cut().poll_signalled(context).is_ready();
@@ -118,7 +118,7 @@ async fn request_comes(client: &mut Client, connection: &Connection) -> bool {
         if ended || cut && !connection.is_draining() {
             return Poll::Ready(false);
         }
-        match client.poll_comes(context) {
+        match client.poll_readable(context) {
             Poll::Pending if connection.is_draining() && !connection.is_awaiting_first() => Poll::Ready(false),
             comes => comes,
         }
@@ -216,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_is_taken() {
         let (mut client, _clients, connection) = with_a_request(false).await;
-        assert!(request_comes(&mut client, &connection).await);
+        assert!(wait_for_request(&mut client, &connection).await);
         assert_eq!((connection.state(), connection.bytes_in()), (ConnectionState::Head, 3));
     }
 
@@ -224,24 +224,24 @@ mod tests {
     async fn none_is_taken_after_a_cut() {
         let (mut client, _clients, connection) = with_a_request(false).await;
         connection.cut().signal(Duration::from_secs(5));
-        assert!(!request_comes(&mut client, &connection).await);
+        assert!(!wait_for_request(&mut client, &connection).await);
     }
 
     #[tokio::test]
     async fn a_stopping_server_takes_sent_requests_and_waits_for_new_connections_only() {
         let (mut client, mut clients, connection) = with_a_request(true).await;
         connection.cut().signal(Duration::from_secs(5));
-        assert!(request_comes(&mut client, &connection).await);
+        assert!(wait_for_request(&mut client, &connection).await);
         client.input.clear();
         connection.enter(ConnectionState::Idle);
-        assert!(!request_comes(&mut client, &connection).await);
+        assert!(!wait_for_request(&mut client, &connection).await);
         connection.enter(ConnectionState::Silent);
         {
-            let mut waiting = pin!(request_comes(&mut client, &connection));
+            let mut waiting = pin!(wait_for_request(&mut client, &connection));
             assert!(futures_util::poll!(waiting.as_mut()).is_pending());
         }
         clients.write_all(b"GET").await.unwrap();
-        assert!(request_comes(&mut client, &connection).await);
+        assert!(wait_for_request(&mut client, &connection).await);
     }
 
     #[tokio::test]
@@ -249,12 +249,12 @@ mod tests {
         let (mut client, mut clients, connection) = with_a_request(false).await;
         client.transport().read_exact(&mut [0; 3]).await.unwrap();
         {
-            let mut waiting = pin!(request_comes(&mut client, &connection));
+            let mut waiting = pin!(wait_for_request(&mut client, &connection));
             assert!(futures_util::poll!(waiting.as_mut()).is_pending());
         }
         assert_eq!((client.input.capacity(), client.out.capacity()), (0, 0));
         clients.write_all(b"GET").await.unwrap();
-        assert!(request_comes(&mut client, &connection).await);
+        assert!(wait_for_request(&mut client, &connection).await);
     }
 
     #[tokio::test]
@@ -262,6 +262,6 @@ mod tests {
         let (mut client, clients, connection) = with_a_request(false).await;
         client.transport().read_exact(&mut [0; 3]).await.unwrap();
         drop(clients);
-        assert!(!request_comes(&mut client, &connection).await);
+        assert!(!wait_for_request(&mut client, &connection).await);
     }
 }

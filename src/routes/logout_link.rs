@@ -21,7 +21,7 @@ impl LogoutLink {
     /// Whether a request is for this link, in any reading of its path: a false match only costs the user another
     /// sign-in.
     pub(crate) fn is(&self, target: &Target<'_>) -> bool {
-        self.is_at(target.path()) && (self.query.is_empty() || self.is_said(target.query().unwrap_or_default()))
+        self.is_at(target.path()) && (self.query.is_empty() || self.matches_query(target.query().unwrap_or_default()))
     }
 
     fn is_at(&self, path: &RequestPath<'_>) -> bool {
@@ -29,7 +29,7 @@ impl LogoutLink {
     }
 
     /// If a name is repeated, any of its values counts: applications differ in which one they read.
-    fn is_said(&self, query: &[u8]) -> bool {
+    fn matches_query(&self, query: &[u8]) -> bool {
         let Ok(form) = Form::parse(query) else { return false };
         self.query.iter().all(|(name, value)| form.says(name, value))
     }

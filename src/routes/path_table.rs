@@ -55,7 +55,7 @@ impl<T: Clone> PathTable<T> {
         {
             return Ok(Some(item));
         }
-        find_odd(entries, path, loose)
+        find_ambiguous(entries, path, loose)
     }
 }
 
@@ -69,7 +69,7 @@ fn first<'a, T>(
     entries.iter().find(|(scope, _)| covers(&scope.path, path))
 }
 
-fn find_odd<'a, T>(
+fn find_ambiguous<'a, T>(
     entries: &'a [ScopedEntry<T>],
     path: &RequestPath<'_>,
     loose: Option<&'a ScopedEntry<T>>,

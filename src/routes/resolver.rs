@@ -75,7 +75,7 @@ impl Upstreams {
         let upstream = Arc::new(Upstream::new(address.clone(), self.sample.get().copied()));
         in_use.insert(address.clone(), Arc::downgrade(&upstream));
         if !*upstream.attempted.borrow() {
-            let task = keep_resolved(Arc::downgrade(&upstream), look_up);
+            let task = resolve_periodically(Arc::downgrade(&upstream), look_up);
             self.runtime.spawn(task);
         }
         upstream
@@ -212,7 +212,7 @@ async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// Resolves the upstream's name periodically, until the upstream is no longer in use.
-async fn keep_resolved<L, A>(upstream: Weak<Upstream>, look_up: L)
+async fn resolve_periodically<L, A>(upstream: Weak<Upstream>, look_up: L)
 where
     L: Fn(String, u16) -> A,
     A: Future<Output = io::Result<Vec<SocketAddr>>>,
@@ -338,7 +338,7 @@ mod tests {
             let round = calls.len();
             async move { Ok(vec![SocketAddr::from(([10, 0, 0, u8::try_from(round).unwrap()], port))]) }
         };
-        let task = tokio::spawn(keep_resolved(Arc::downgrade(&upstream), answer));
+        let task = tokio::spawn(resolve_periodically(Arc::downgrade(&upstream), answer));
         upstream.first_attempt().await;
         let first = places(&upstream);
         sleep(REFRESH + Duration::from_secs(1)).await;

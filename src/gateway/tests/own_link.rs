@@ -30,7 +30,7 @@ fn with_link() -> (Harness, Arc<Sent>) {
         (logout.passes_on, logout.is_known) = (true, true);
     });
     let sent = Arc::new(Sent::default());
-    harness.gateway.calls_by(Arc::<Sent>::clone(&sent));
+    harness.gateway.set_call_client(Arc::<Sent>::clone(&sent));
     (harness, sent)
 }
 

@@ -7,9 +7,9 @@ use super::*;
 use crate::values::target::Target;
 
 /// A small random generator (splitmix64).
-pub(super) struct Dice(pub(super) u64);
+pub(super) struct Rng(pub(super) u64);
 
-impl Dice {
+impl Rng {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -104,7 +104,7 @@ fn is_canonical(target: &str) -> bool {
 
 #[test]
 fn a_million_targets_have_one_spelling_or_none() {
-    let (mut dice, mut raw, mut accepted) = (Dice(1), String::new(), 0);
+    let (mut dice, mut raw, mut accepted) = (Rng(1), String::new(), 0);
     for _ in 0..1_000_000 {
         dice.target(&mut raw);
         let Ok(target) = Target::parse(raw.as_bytes()) else { continue };
@@ -123,7 +123,7 @@ async fn the_forwarded_target_is_the_judged_one() {
     let harness = harness();
     let alice = harness.sign_in("alice").await;
     let heads = [head("GET", &[]), head("GET", &[&alice])];
-    let (mut dice, mut raw, mut forwarded) = (Dice(2), String::new(), 0);
+    let (mut dice, mut raw, mut forwarded) = (Rng(2), String::new(), 0);
     for _ in 0..50_000 {
         dice.target(&mut raw);
         for (head, signed_in) in heads.iter().zip([false, true]) {
@@ -156,7 +156,7 @@ fn a_million_redirects_stay_where_they_may_lead() {
     let patterns = ["https://app.test", "https://*.app.test", "http://port.test:8080"];
     let allowed = AllowedOrigins::new(patterns.map(|pattern| OriginPattern::parse(pattern).unwrap()));
     let base = Url::parse("https://here.test/login?next=x").unwrap();
-    let (mut dice, mut text, mut accepted) = (Dice(3), String::new(), 0);
+    let (mut dice, mut text, mut accepted) = (Rng(3), String::new(), 0);
     for _ in 0..1_000_000 {
         dice.redirect(&mut text);
         let Some(target) = ReturnTo::parse(&text, &allowed) else { continue };
@@ -182,7 +182,7 @@ fn a_million_redirects_stay_where_they_may_lead() {
 async fn clients_cannot_forge_headers_of_the_gateway() {
     let harness = harness();
     let alice = harness.sign_in("alice").await;
-    let mut dice = Dice(4);
+    let mut dice = Rng(4);
     for round in 0..20_000 {
         let mut head = head("GET", &["X-Harmless: kept"]);
         for _ in 0..=dice.below(3) {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use unicode_normalization::UnicodeNormalization;
 
-use super::properties::Dice;
+use super::properties::Rng;
 use super::*;
 use crate::routes::path_table::{PathTable, Scope};
 use crate::values::configured_path::ConfiguredPath;
@@ -15,7 +15,7 @@ use crate::values::target::Target;
 
 /// How a program normalises a path before it uses it.
 #[derive(Clone, Copy, Debug)]
-enum Habit {
+enum Normalisation {
     Decode,
     CutQuery,
     CutParameters,
@@ -28,20 +28,20 @@ enum Habit {
     NarrowLetters,
 }
 
-const HABITS: [Habit; 10] = [
-    Habit::Decode,
-    Habit::CutQuery,
-    Habit::CutParameters,
-    Habit::TrimNames,
-    Habit::MergeSlashes,
-    Habit::RemoveDots,
-    Habit::TurnSlashes,
-    Habit::FoldCase,
-    Habit::AskForCapitals,
-    Habit::NarrowLetters,
+const NORMALISATIONS: [Normalisation; 10] = [
+    Normalisation::Decode,
+    Normalisation::CutQuery,
+    Normalisation::CutParameters,
+    Normalisation::TrimNames,
+    Normalisation::MergeSlashes,
+    Normalisation::RemoveDots,
+    Normalisation::TurnSlashes,
+    Normalisation::FoldCase,
+    Normalisation::AskForCapitals,
+    Normalisation::NarrowLetters,
 ];
 
-impl Habit {
+impl Normalisation {
     fn read(self, path: &str) -> String {
         let each = |change: fn(&str) -> &str| path.split('/').map(change).collect::<Vec<_>>().join("/");
         match self {
@@ -82,10 +82,12 @@ fn without_dots(path: &str) -> String {
 }
 
 /// Three programs in a row with different habits, or five with the same.
-fn chains() -> impl Iterator<Item = Vec<Habit>> {
-    let of_one = HABITS.into_iter().map(|habit| vec![habit; 5]);
-    let three = HABITS.into_iter().flat_map(|one| {
-        HABITS.into_iter().flat_map(move |other| HABITS.into_iter().map(move |third| vec![one, other, third]))
+fn chains() -> impl Iterator<Item = Vec<Normalisation>> {
+    let of_one = NORMALISATIONS.into_iter().map(|habit| vec![habit; 5]);
+    let three = NORMALISATIONS.into_iter().flat_map(|one| {
+        NORMALISATIONS
+            .into_iter()
+            .flat_map(move |other| NORMALISATIONS.into_iter().map(move |third| vec![one, other, third]))
     });
     of_one.chain(three)
 }
@@ -137,7 +139,7 @@ const SEGMENTS: [&str; 14] = [
 
 impl Paths {
     /// Two to six routes and two addresses of the gateway, all different.
-    fn random(dice: &mut Dice) -> Self {
+    fn random(dice: &mut Rng) -> Self {
         let mut configured: Vec<ConfiguredPath> = vec![ConfiguredPath::parse("/").unwrap()];
         let own = loop {
             let [login, logout] = [random_path(dice), random_path(dice)].map(|text| OwnPath::parse(&text).unwrap());
@@ -169,7 +171,7 @@ impl Paths {
     }
 }
 
-fn random_path(dice: &mut Dice) -> String {
+fn random_path(dice: &mut Rng) -> String {
     (0..=dice.below(3)).map(|_| format!("/{}", dice.pick(&SEGMENTS))).collect()
 }
 
@@ -215,7 +217,7 @@ fn spellings(text: &str) -> Vec<String> {
 
 #[test]
 fn no_spelling_of_a_path_leads_to_another_route() {
-    let mut dice = Dice(5);
+    let mut dice = Rng(5);
     let (mut same, mut refused) = (0, 0);
     for _ in 0..1_000 {
         let paths = Paths::random(&mut dice);

@@ -45,7 +45,7 @@ impl Harness {
     /// Applies the events of the other gateway.
     async fn catch_up(&self) {
         let ended = self.gateway.sessions().follow().now_or_never().expect("something was done").unwrap();
-        self.gateway.pipeline.end(Which::Ended(ended), self.gateway.unattended()).await;
+        self.gateway.pipeline.end(Which::Ended(ended), self.gateway.without_client()).await;
     }
 }
 
@@ -210,7 +210,7 @@ async fn the_reaper_does_not_wait_for_slow_ends() {
     harness.session_of("alice").await;
     harness.clock.advance(Duration::from_secs(300));
     harness.session_of("bob").await;
-    let upkeep = tokio::spawn(Arc::clone(&harness.gateway).keep_up());
+    let upkeep = tokio::spawn(Arc::clone(&harness.gateway).run_background_tasks());
     let held = store.hold_next();
     harness.clock.advance(Duration::from_secs(300));
     tokio::time::sleep(Duration::from_millis(600)).await;
