@@ -111,7 +111,7 @@ async fn start(served: &Served<'_>, settings: Settings, environment: Environment
     let pending = PendingEnds::open(&folder.join("pending"))?;
     let service = Service::start_over(settings, environment, (store, pending)).await;
     let service = service.map_err(|error| error.to_string())?;
-    tokio::spawn(Arc::clone(&service.gateway).keep_up());
+    tokio::spawn(Arc::clone(&service.gateway).run_background_tasks());
     if let Some(server) = server {
         server.first_trusted().await;
     }
