@@ -115,9 +115,13 @@ impl Gateway {
     /// Ends the sessions that the configuration does not allow any more, and updates all others. `before` are the keys
     /// before a reload.
     pub(super) async fn review_sessions(self: &Arc<Self>, before: Option<&Arc<MacKeys>>) -> usize {
-        let (gateway, before) = (Arc::clone(self), before.cloned());
-        // A stamp is computed for each of perhaps a million sessions, so this runs on a blocking thread.
-        let over = spawn_blocking(move || gateway.sessions_that_are_over(before.as_deref())).await.unwrap_or_default();
+        let suspects = self.over_among(self.sessions().sessions_of(None), before).await;
+        let suspects: Vec<_> = suspects.into_iter().flat_map(|(_, sessions)| sessions).collect();
+        // A session whose password was changed by way of another gateway belongs to the new one. Where the store does
+        // not answer, what is known here counts.
+        let gone = self.sessions().renew(&suspects).await.unwrap_or_default();
+        self.pipeline.end(Which::Ended(gone), self.without_client()).await;
+        let over = self.over_among(suspects, before).await;
         let mut ended = 0;
         for (cause, sessions) in over {
             ended += self.pipeline.end(Which::These(sessions, cause), self.without_client()).await.each.len();
@@ -127,16 +131,26 @@ impl Gateway {
         ended
     }
 
-    fn sessions_that_are_over(&self, before: Option<&MacKeys>) -> Vec<(EndCause, Vec<Arc<Session>>)> {
-        let assembled = self.assembled.load_full();
-        let mut over: Vec<_> = CAUSES.map(|cause| (cause, Vec::new())).into();
-        for session in self.sessions().sessions_of(None) {
-            let Some(cause) = assembled.review(&session, before) else { continue };
-            over.iter_mut().filter(|(other, _)| *other == cause).for_each(|(_, list)| list.push(Arc::clone(&session)));
-        }
-        over
+    /// Those of these sessions that the configuration does not allow any more. The others are renewed.
+    async fn over_among(&self, sessions: Vec<Arc<Session>>, before: Option<&Arc<MacKeys>>) -> Over {
+        let (assembled, before) = (self.assembled.load_full(), before.cloned());
+        let review = move || {
+            let mut over: Vec<_> = CAUSES.map(|cause| (cause, Vec::new())).into();
+            for session in sessions {
+                let Some(cause) = assembled.review(&session, before.as_deref()) else { continue };
+                over.iter_mut()
+                    .filter(|(other, _)| *other == cause)
+                    .for_each(|(_, list)| list.push(Arc::clone(&session)));
+            }
+            over
+        };
+        // A stamp is computed for each of perhaps a million sessions: not on a thread that serves.
+        spawn_blocking(review).await.unwrap_or_default()
     }
 }
+
+/// The sessions that a reload ends, by cause.
+type Over = Vec<(EndCause, Vec<Arc<Session>>)>;
 
 /// The causes for which a reload ends sessions.
 const CAUSES: [EndCause; 4] =

@@ -15,7 +15,7 @@ pub(super) struct Confirmed(AtomicU32);
 pub(super) enum Standing {
     /// It is up to date.
     Current,
-    /// Another gateway has changed the cookies or the keys.
+    /// Another gateway has changed the cookies, the keys or the password.
     Outdated,
     /// The session may have ended.
     InDoubt,

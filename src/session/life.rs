@@ -20,7 +20,9 @@ use crate::values::time::Moment;
 pub(super) struct Life {
     /// A reload can replace it while requests are in progress.
     pub(super) identity: ArcSwap<Identity>,
-    pub(super) stamp: Mutex<Option<CredentialStamp>>,
+    /// And how often it was replaced: of two stamps the one with the greater number is the later one. One byte, since
+    /// a larger number makes every session larger; nobody sets a password more often in the name of one session.
+    stamp: Mutex<(Option<CredentialStamp>, u8)>,
     last_seen: AtomicU32,
     pub(super) ended: EndMark,
     pub(super) live: LiveConnections,
@@ -32,11 +34,29 @@ impl Life {
     pub(super) fn new(identity: Arc<Identity>, stamp: Option<CredentialStamp>, now: Moment) -> Self {
         Self {
             identity: ArcSwap::new(identity),
-            stamp: Mutex::new(stamp),
+            stamp: Mutex::new((stamp, 0)),
             last_seen: AtomicU32::new(now.seconds()),
             ended: EndMark::default(),
             live: LiveConnections::default(),
             successor: Mutex::default(),
+        }
+    }
+
+    /// The stamp, and how often it was replaced.
+    pub(super) fn stamp(&self) -> (Option<CredentialStamp>, u8) {
+        *self.stamp.lock()
+    }
+
+    pub(super) fn set_stamp(&self, stamp: Option<CredentialStamp>) {
+        let mut known = self.stamp.lock();
+        *known = (stamp, known.1.saturating_add(1));
+    }
+
+    /// Takes over what a store has, unless a change here came after that.
+    pub(super) fn renew_stamp(&self, stamp: Option<CredentialStamp>, number: u8) {
+        let mut known = self.stamp.lock();
+        if number > known.1 {
+            *known = (stamp, number);
         }
     }
 

@@ -86,7 +86,7 @@ impl Session {
     pub(super) fn after(earlier: &Arc<Self>, sign_in: SignIn, name: SessionKey, now: Moment) -> Self {
         let life = earlier.life();
         life.identity.store(Arc::clone(&sign_in.identity));
-        *life.stamp.lock() = sign_in.stamp;
+        life.set_stamp(sign_in.stamp);
         life.touch(now);
         let (host, vault) = (sign_in.host.clone(), Arc::clone(&earlier.rare().vault));
         // The first session of the series, so that those in between are not kept in memory.
@@ -119,12 +119,14 @@ impl Session {
     /// A session from the record in a store, with its application cookies. `None` if the record was written by a later
     /// version or is damaged. A wall clock that was set back does not make the session younger than at its last use.
     pub(super) fn restored(record: &Record, user: Arc<UserKey>, vault: Vault, clock: &Clock) -> Option<Self> {
-        let sign_in = saved::read(user, &record.about)?;
+        let (sign_in, stamps) = saved::read(user, &record.about)?;
+        let stamp = sign_in.stamp;
         let last_seen = clock.moment_of(record.last_seen);
         let age_when_last_seen = Duration::from_secs(record.last_seen.0.saturating_sub(record.created.0));
         let created = clock.moment_of(record.created).min(last_seen.before(age_when_last_seen));
         let mut session = Self::new(sign_in, record.name, created);
         session.touch(last_seen);
+        session.own_life.renew_stamp(stamp, stamps);
         if !record.further.is_empty() || record.version > 0 {
             let rare = session.rare.take().unwrap_or_default();
             session.rare = OnceLock::from(Box::new(Rare {
@@ -153,7 +155,7 @@ impl Session {
 
     /// The data of the sign-in, serialised for the store.
     pub(super) fn about(&self) -> Vec<u8> {
-        saved::write(&self.identity(), self.stamp(), self.device, self.address, self.host())
+        saved::write(&self.identity(), self.life().stamp(), self.device, self.address, self.host())
     }
 
     /// Records that a load in this epoch found the session unchanged. `changes` is [`Self::changes`] before that load.
@@ -197,7 +199,7 @@ impl Session {
 
     /// The stamp of the user's password at the sign-in, or after the last change of the password in this session.
     pub(crate) fn stamp(&self) -> Option<CredentialStamp> {
-        *self.life().stamp.lock()
+        self.life().stamp().0
     }
 
     /// Replaces the identity. The caller must check the exchanges in progress against the rules again.
@@ -207,7 +209,14 @@ impl Session {
 
     /// Replaces the stamp after a change of the password.
     pub(super) fn set_stamp(&self, stamp: CredentialStamp) {
-        *self.life().stamp.lock() = Some(stamp);
+        self.life().set_stamp(Some(stamp));
+    }
+
+    /// Takes over the stamp of its record, if that is a later one.
+    pub(super) fn renew_stamp(&self, record: &Record) {
+        // Where a later version wrote it, the session belongs to the password that is known here.
+        let kept = saved::read(self.shared_user(), &record.about);
+        kept.into_iter().for_each(|(sign_in, stamps)| self.life().renew_stamp(sign_in.stamp, stamps));
     }
 
     /// The browser of the sign-in.

@@ -25,6 +25,9 @@ struct Saved {
     groups: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stamp: Option<String>,
+    /// How often that was replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stamps: Option<u8>,
     device: String,
     address: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +37,7 @@ struct Saved {
 /// Serialises the data of a sign-in.
 pub(super) fn write(
     identity: &Identity,
-    stamp: Option<CredentialStamp>,
+    (stamp, stamps): (Option<CredentialStamp>, u8),
     device: Device,
     address: ClientAddress,
     host: Option<&str>,
@@ -45,6 +48,7 @@ pub(super) fn write(
         name: identity.name().map(str::to_owned),
         groups: identity.groups().iter().map(|group| group.to_string()).collect(),
         stamp: stamp.map(|stamp| stamp.encode()),
+        stamps: (stamps > 0).then_some(stamps),
         device: device.to_string(),
         address: address.to_string(),
         host: host.map(Into::into),
@@ -55,19 +59,21 @@ pub(super) fn write(
     bytes
 }
 
-/// Parses the data. `None` if the format is of a later version or damaged: such a session is treated as absent.
-pub(super) fn read(user: Arc<UserKey>, about: &[u8]) -> Option<SignIn> {
+/// Parses the data, and how often the stamp was replaced since the sign-in. `None` if the format is of a later version
+/// or damaged: such a session is treated as absent.
+pub(super) fn read(user: Arc<UserKey>, about: &[u8]) -> Option<(SignIn, u8)> {
     let (&FORM, json) = about.split_first()? else { return None };
     let saved: Saved = serde_json::from_slice(json).ok()?;
     let identity = Identity::new(&saved.user, saved.email.as_deref(), saved.name.as_deref(), &saved.groups).ok()?;
-    Some(SignIn {
+    let sign_in = SignIn {
         user,
         identity: Arc::new(identity),
         stamp: saved.stamp.as_deref().and_then(CredentialStamp::parse),
         device: Device::from_words(&saved.device),
         address: ClientAddress::parse(&saved.address)?,
         host: saved.host,
-    })
+    };
+    Some((sign_in, saved.stamps.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -86,7 +92,8 @@ mod tests {
         let bare = Identity::new("a", None, None, &[]).unwrap();
         for (identity, address, host) in [(whole, "2001:db8::1", Some("shop.test")), (bare, "unix", None)] {
             let address = ClientAddress::parse(address).unwrap();
-            let read = read(user(), &write(&identity, None, device, address, host)).unwrap();
+            let (read, stamps) = read(user(), &write(&identity, (None, 3), device, address, host)).unwrap();
+            assert_eq!(stamps, 3);
             assert_eq!((&*read.identity, read.device, read.address), (&identity, device, address));
             assert_eq!(read.host.as_deref(), host);
         }
@@ -97,8 +104,8 @@ mod tests {
         let kept = br#"?{"user":"zoe","email":"z@a.test","groups":["staff"],"device":"curl","address":"10.0.0.1"}"#;
         let mut kept = kept.to_vec();
         kept[0] = 1;
-        let read = read(user(), &kept).unwrap();
-        assert_eq!((read.identity.user(), read.identity.email()), ("zoe", Some("z@a.test")));
+        let (read, stamps) = read(user(), &kept).unwrap();
+        assert_eq!((read.identity.user(), read.identity.email(), stamps), ("zoe", Some("z@a.test"), 0));
         assert!(read.identity.is_in("staff") && read.device.to_string() == "curl");
     }
 
@@ -106,7 +113,7 @@ mod tests {
     fn later_versions_and_damaged_data_are_not_read() {
         let sound = write(
             &Identity::new("a", None, None, &[]).unwrap(),
-            None,
+            (None, 0),
             Device::from_words(""),
             ClientAddress::Unix,
             None,

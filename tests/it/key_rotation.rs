@@ -11,7 +11,7 @@ use crate::redis::{gateway_to, start};
 use crate::restarts::{CONFIGURATION, Program, command, log, set_up, sign_in};
 
 /// Has the program of this folder answer on an admin socket.
-fn with_admin_socket(folder: &Path) {
+pub(crate) fn with_admin_socket(folder: &Path) {
     let path = folder.join("config.toml");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(path, text.replace("[admin]\nlisten = \"\"", "[admin]\nlisten = \"unix:admin.sock\"")).unwrap();
@@ -39,7 +39,7 @@ fn reload(folder: &Path) -> (bool, String) {
     said(folder, &["reload"])
 }
 
-fn reloads(folder: &Path, want: &str) {
+pub(crate) fn reloads(folder: &Path, want: &str) {
     let (is_reloaded, said) = reload(folder);
     assert!(is_reloaded && said.contains(want), "{want}: {said}");
 }

@@ -53,7 +53,7 @@ pub(crate) fn set_up() -> tempfile::TempDir {
 }
 
 /// A cheap hash: these tests are about what is stored.
-fn set_password(folder: &Path, password: &str) {
+pub(crate) fn set_password(folder: &Path, password: &str) {
     let path = folder.join("users.htpasswd");
     fs::write(&path, format!("alice:{}\n", bcrypt::hash(password, 4).unwrap())).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();

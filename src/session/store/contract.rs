@@ -321,12 +321,14 @@ async fn replicas_are_told_of_changes(store: &dyn SessionStore, replica: &dyn Se
         assert_eq!(store.set_jar(&session, 1, b"late").await, Ok(JarWrite::Outdated));
         assert_eq!(store.add_key(&session, earlier.clone()).await, Ok(true));
         assert_eq!(store.add_key(&earlier.key, later).await, Ok(true));
+        assert_eq!(store.set_about(&session, b"another").await, Ok(true));
         assert_eq!(store.end(&[session]).await, Ok(vec![End::Won]));
     };
     let want = [
         StoreEvent::JarWritten { session, version: 1 },
         StoreEvent::KeyAdded { session, replaced: None },
         StoreEvent::KeyAdded { session, replaced: Some(earlier.key) },
+        StoreEvent::AboutWritten(session),
         StoreEvent::Ended(session),
     ];
     assert_eq!(told_during(replica, session, changing).await, want);

@@ -156,6 +156,8 @@ impl SessionStore for MemoryStore {
         let mut shared = self.shared.lock();
         let Some(record) = shared.find(session) else { return Ok(false) };
         record.about = about.to_vec();
+        let written = StoreEvent::AboutWritten(record.name);
+        shared.tell(self.number, written);
         Ok(true)
     }
 

@@ -98,6 +98,8 @@ pub enum StoreEvent {
         /// The previous key of the host, which is no longer valid.
         replaced: Option<SessionKey>,
     },
+    /// [`Record::about`] of this session was written.
+    AboutWritten(SessionKey),
     /// Notes of the kind [`NoteKind::Learned`] were written.
     Learned,
     /// Events before this one may have been missed: the table confirms each of its sessions by a load before it serves

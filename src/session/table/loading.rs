@@ -246,6 +246,7 @@ impl SessionTable {
                 Some(record) => {
                     self.enter_missing(session, &record);
                     session.touch(backing.moment_of(record.last_seen));
+                    session.renew_stamp(&record);
                     renew_cookies(backing, session, &record, version).await?;
                     session.confirm(epoch, changes);
                 }
@@ -253,6 +254,20 @@ impl SessionTable {
             }
         }
         Ok(gone.into_iter().map(|session| ended(session, EndCause::Elsewhere, End::Lost, true)).collect())
+    }
+
+    /// Updates these sessions from the store: another gateway may have written a new password. Returns those that have
+    /// ended there.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn renew(&self, sessions: &[Arc<Session>]) -> Result<Vec<Ended>, Unavailable> {
+        let Some(backing) = &self.backing else { return Ok(Vec::new()) };
+        let mut gone = Vec::new();
+        for sessions in sessions.chunks(USES) {
+            gone.extend(self.confirm(backing, sessions).await?);
+        }
+        Ok(gone)
     }
 
     /// Confirms a batch of the sessions that have not been used since events were missed, so that connections of ended
@@ -272,11 +287,7 @@ impl SessionTable {
         if doubtful.is_empty() {
             backing.all_confirmed.store(epoch.0, Ordering::Release);
         }
-        let mut gone = Vec::new();
-        for doubtful in doubtful.chunks(USES) {
-            gone.extend(self.confirm(backing, doubtful).await?);
-        }
-        Ok(gone)
+        self.renew(&doubtful).await
     }
 
     /// Waits for changes by other replicas and applies them. Returns the sessions that they ended. Never returns if
@@ -298,6 +309,7 @@ impl SessionTable {
                     self.outdate(backing, &session, |_| true);
                     replaced.iter().for_each(|key| self.remove_key(&session, key));
                 }
+                StoreEvent::AboutWritten(session) => self.outdate(backing, &session, |_| true),
                 StoreEvent::Learned => backing.has_learned.store(true, Ordering::Release),
                 StoreEvent::Gap => {
                     backing.begin_epoch();

@@ -44,6 +44,12 @@ impl Gateway {
         self.table.save_cookies(&session).await;
     }
 
+    /// A new password, in the name of a session.
+    async fn set_password(&self, session: &Session, password: &str) {
+        let stamp = CredentialStamp::new(session.user(), &[password.as_bytes()], &file_keys());
+        self.table.set_stamp(session, stamp).await;
+    }
+
     /// The cookies that the application receives with a request, sorted.
     async fn sent(&self, key: &SessionKey) -> String {
         let mut pairs: Vec<_> = sent(&self.session(key).await.unwrap()).split("; ").map(str::to_owned).collect();
@@ -179,6 +185,57 @@ async fn a_jar_that_the_store_has_lost_is_written_again() {
     one.table.save_cookies(&session).await;
     other.follow().await;
     assert_eq!(other.sent(&key).await, "sid=3");
+}
+
+fn has_password(session: &Session, password: &str) -> bool {
+    session.stamp().is_some_and(|stamp| stamp.is_of(session.user(), &[password.as_bytes()], &file_keys()))
+}
+
+#[tokio::test]
+async fn a_password_that_was_changed_elsewhere_is_known_before_the_next_request_or_when_it_is_asked_for() {
+    let (one, other, key) = two().await;
+    let [here, there] = [one.session(&key).await.unwrap(), other.session(&key).await.unwrap()];
+    one.set_password(&here, "first").await;
+    other.follow().await;
+    other.session(&key).await.unwrap();
+    assert!(has_password(&there, "first"));
+    other.set_password(&there, "second").await;
+    one.follow().await;
+    assert!(one.table.renew(&[Arc::clone(&here)]).await.unwrap().is_empty());
+    assert!(has_password(&here, "second"));
+    let loads = one.store.loads();
+    assert!(one.table.renew(&[Arc::clone(&here)]).await.unwrap().is_empty());
+    assert_eq!(one.store.loads(), loads, "asked for though nothing has changed");
+    // As after a start.
+    assert!(has_password(&after_crash(&one.store, &here).await.unwrap(), "second"));
+    let _ = one.table.end(&here, EndCause::Logout).await.unwrap();
+    other.store.lose_events();
+    other.follow().await;
+    assert_eq!(other.table.renew(&[there]).await.unwrap().len(), 1, "it has ended");
+}
+
+/// The store was read before the change, or has not taken it.
+#[tokio::test]
+async fn an_older_stamp_never_replaces_a_newer_one() {
+    let (one, other, key) = two().await;
+    let [here, there] = [one.session(&key).await.unwrap(), other.session(&key).await.unwrap()];
+    other.set_password(&there, "theirs").await;
+    one.follow().await;
+    one.store.becomes(Mood::Late);
+    let mut reading = std::pin::pin!(one.session(&key));
+    assert!(reading.as_mut().now_or_never().is_none());
+    here.set_stamp(CredentialStamp::new(here.user(), &[b"ours"], &file_keys()));
+    one.store.becomes(Mood::Sound);
+    reading.await.unwrap();
+    assert!(has_password(&here, "ours"));
+
+    one.store.becomes(Mood::Down);
+    one.set_password(&here, "not kept").await;
+    one.store.becomes(Mood::Sound);
+    other.table.add_key(&there, further("shop.test")).await.unwrap();
+    one.follow().await;
+    assert_eq!(one.session(&key).await.unwrap().keys().len(), 2);
+    assert!(has_password(&here, "not kept"));
 }
 
 #[tokio::test]

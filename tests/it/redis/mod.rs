@@ -7,6 +7,7 @@ mod front;
 mod group;
 mod hosts;
 pub(crate) mod jars;
+mod passwords;
 mod sentinels;
 pub(crate) mod server;
 

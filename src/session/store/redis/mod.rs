@@ -351,8 +351,13 @@ impl SessionStore for RedisStore {
     }
 
     async fn set_about(&self, session: &SessionKey, about: &[u8]) -> Result<bool, Unavailable> {
-        let arguments = |call: &mut redis::ScriptInvocation<'_>| _ = call.arg(word(session)).arg(about);
-        self.shared.link.call(&self.shared.scripts.set_about, arguments).await
+        let arguments = |call: &mut redis::ScriptInvocation<'_>| {
+            call.arg(self.shared.peers.own()).arg(word(session)).arg(about);
+        };
+        let (is_there, said, event): (bool, Said, String) =
+            self.shared.link.call(&self.shared.scripts.set_about, arguments).await?;
+        self.known_soon(&event, said).await;
+        Ok(is_there)
     }
 
     async fn end(&self, sessions: &[SessionKey]) -> Result<Vec<End>, Unavailable> {

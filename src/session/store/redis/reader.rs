@@ -202,6 +202,9 @@ fn event(fields: &Fields) -> Option<StoreEvent> {
         return Some(StoreEvent::Learned);
     }
     let session = key_in("c")?;
+    if fields.contains_key("a") {
+        return Some(StoreEvent::AboutWritten(session));
+    }
     match fields.get("v") {
         Some(version) => Some(StoreEvent::JarWritten { session, version: version.parse().ok()? }),
         None => fields.contains_key("x").then(|| StoreEvent::KeyAdded { session, replaced: key_in("x") }),
