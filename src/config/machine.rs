@@ -1,5 +1,6 @@
-//! Checks of the system that the gateway runs on: whether ports are free, names resolve, and the service's user can
-//! read the files. Only `exeunt check` makes them; `exeunt serve` meets the same problems by itself.
+//! Checks of the system that the gateway runs on: whether ports are free, names resolve, the service's user can read
+//! the files, and the server of the session store evicts nothing. Only `exeunt check` makes them; `exeunt serve` meets
+//! the same problems by itself.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::proxy::listener;
+use crate::session::store::redis::{RedisAddress, policy_at};
 use crate::values::listen_address::ListenAddress;
 use crate::values::nearest_word::nearest;
 use crate::values::upstream_address::UpstreamAddress;
@@ -18,12 +20,15 @@ use crate::values::upstream_address::UpstreamAddress;
 use super::raw::{Item, Location, RawTable};
 use super::refusal::ValueRefusal;
 use super::service_user::{self, ServiceUser};
-use super::{Settings, files, listening};
+use super::{Settings, StoreChoice, files, listening};
 
 /// The timeout for resolving all names together.
 const LOOKUPS: Duration = Duration::from_secs(3);
 /// The maximum number of names that are looked up.
 const MAX_NAMES: usize = 64;
+
+/// The timeout for the server of the session store.
+const SERVER: Duration = Duration::from_secs(1);
 
 /// The runtime directory of the systemd unit.
 const RUNTIME_FOLDER: &str = "/run/exeunt";
@@ -61,6 +66,9 @@ impl Machine {
         let running = self.serving || settings.admin.as_ref().is_some_and(|admin| is_running(&admin.path));
         self.listeners(file, &settings.server.listen, running);
         self.names(&upstreams(file));
+        if let StoreChoice::Redis { address, .. } = &settings.store {
+            keeps_all(file, address);
+        }
         if let Some(service) = &self.service {
             readable(file, path, service);
         }
@@ -164,6 +172,24 @@ fn is_serving() -> bool {
         let program = words.next().unwrap_or_default();
         program.rsplit(|&byte| byte == b'/').next() == Some(b"exeunt") && words.any(|word| word == b"serve")
     })
+}
+
+/// Warns of a server that evicts sessions. One that does not answer may be started later.
+fn keeps_all(file: &RawTable<'_>, address: &RedisAddress) {
+    let ask = || {
+        // On a thread of its own, since the caller may be running in another runtime.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        runtime.block_on(policy_at(address, SERVER))
+    };
+    let policy = thread::scope(|scope| scope.spawn(ask).join().ok().flatten());
+    if let (Some(policy), Some(item)) = (policy, file.find("session", "store")) {
+        item.location.warning(
+            ValueRefusal::new(format!(
+                "the server deletes keys when its memory is full (maxmemory-policy {policy}): that ends sessions"
+            ))
+            .write("write maxmemory-policy noeviction in the server's configuration"),
+        );
+    }
 }
 
 /// All upstreams with their locations.

@@ -15,10 +15,13 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use self::server::RedisServer;
-use crate::restarts::{CONFIGURATION, PATIENCE, Program, set_up, sign_in, sign_out, status, status_of, survives_kills};
+use crate::restarts::{
+    CONFIGURATION, PATIENCE, Program, command, set_up, sign_in, sign_out, status, status_of, survives_kills,
+};
 
 const SHOP: &str = "upstream = \"demo\"\n[[route]]\npath = \"/public\"\naccess = \"public\"\nupstream = \"demo\"";
 
@@ -221,4 +224,41 @@ fn a_server_that_deletes_keys_is_warned_of() {
         let log = fs::read_to_string(gateway.path().join("log")).unwrap();
         assert_eq!(log.contains("write maxmemory-policy noeviction"), warns, "{log}");
     }
+}
+
+/// What `exeunt check` says of the configuration in this folder, which it accepts.
+fn checked(folder: &Path) -> String {
+    let mut command = command(folder, env!("CARGO_BIN_EXE_exeunt"));
+    let output = command.arg("check").stderr(Stdio::piped()).output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8([output.stderr, output.stdout].concat()).unwrap()
+}
+
+#[test]
+fn a_check_asks_the_server_whether_it_deletes_keys_and_changes_nothing_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path());
+    let gateway = gateway_on(&server, "5s");
+    let warns = || {
+        let said = checked(gateway.path());
+        assert_eq!(said.contains("session.store"), said.contains("accepted, with 1 warning"), "{said}");
+        said.contains("maxmemory-policy allkeys-lru")
+            && said.contains("write maxmemory-policy noeviction in the server")
+    };
+    assert!(!warns());
+    server.ask("CONFIG SET maxmemory-policy allkeys-lru");
+    assert!(warns());
+    assert!(server.ask("DBSIZE").starts_with(":0"), "it has written to the server");
+    // Who may not ask is not told, and neither is who gets no answer, for long.
+    server.ask("ACL SETUSER default -info");
+    assert!(!warns());
+    server.ask("ACL SETUSER default +info");
+    server.signal("STOP");
+    let begun = Instant::now();
+    assert!(!warns());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    server.signal("CONT");
+    assert!(warns());
+    drop(server);
+    assert!(!warns());
 }

@@ -1,7 +1,12 @@
 //! Detects servers that evict keys when their memory is full, which would end sessions.
 
+use std::time::Duration;
+
 use redis::aio::MultiplexedConnection;
-use redis::{RedisResult, cmd};
+use redis::{AsyncConnectionConfig, RedisResult, cmd};
+use tokio::time::timeout;
+
+use super::address::RedisAddress;
 
 /// The policy under which a full server refuses writes and evicts nothing.
 const KEEPS_ALL: &str = "noeviction";
@@ -11,6 +16,17 @@ pub(super) async fn policy(connection: &mut MultiplexedConnection) -> RedisResul
     // Not CONFIG GET, for which many users have no permission.
     let info: String = cmd("INFO").arg("memory").query_async(connection).await?;
     Ok(policy_in(&info).map(str::to_owned))
+}
+
+/// The policy by which the server that has the store at this moment deletes keys. `None` also where it does not answer
+/// in time, or does not say. Nothing is written there.
+pub(crate) async fn policy_at(address: &RedisAddress, patience: Duration) -> Option<String> {
+    let ask = async {
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(patience)).set_response_timeout(Some(patience));
+        policy(&mut address.place()?.connect(&config).await?).await
+    };
+    timeout(patience, ask).await.ok()?.ok()?
 }
 
 fn policy_in(info: &str) -> Option<&str> {

@@ -27,6 +27,7 @@ use tokio::time::timeout;
 
 pub use self::address::{NotAnAddress, RedisAddress};
 use self::event_id::EventId;
+pub(crate) use self::eviction::policy_at;
 use self::link::{Code, Link};
 pub(crate) use self::peers::LONGEST as LONGEST_STALENESS;
 use self::peers::{Peers, Said};
