@@ -17,8 +17,9 @@ use tokio::time::timeout;
 
 use super::event_id::EventId;
 use super::eviction;
-use super::link::{self, invocation, timed_out};
+use super::link::{self, Server, invocation, timed_out};
 use super::peers::{LEFT, Said, saying};
+use super::place::problem;
 use super::records::key;
 use super::{EVENTS, PREFIX, Scripts, Shared};
 use crate::session::store::StoreEvent;
@@ -43,8 +44,8 @@ pub(super) struct Reader {
     eviction: Option<String>,
 }
 
-#[derive(Debug)]
-struct Connection(MultiplexedConnection);
+#[derive(Clone, Debug)]
+struct Connection(MultiplexedConnection, Server);
 
 type Fields = HashMap<String, String>;
 /// The events of each stream; `None` if there are none.
@@ -70,8 +71,8 @@ impl FromRedisValue for Answer {
     }
 }
 
-/// The first event of the stream, the last one, and the heartbeats of all gateways.
-type Beat = (EventId, EventId, Said);
+/// The first event of the stream, the last one, the heartbeats of all gateways, and the history of the server's data.
+type Beat = (EventId, EventId, Said, String);
 
 impl Reader {
     /// A reader of the events after this one.
@@ -103,8 +104,8 @@ impl Reader {
     }
 
     async fn round(&mut self, shared: &Shared) -> RedisResult<Vec<StoreEvent>> {
-        let mut connection = match &self.connection {
-            Some(Connection(connection)) => connection.clone(),
+        let Connection(mut connection, server) = match &self.connection {
+            Some(connection) => connection.clone(),
             None => self.connect(shared).await?,
         };
         // Without trust the read does not block, so that the heartbeat is answered at once; a gap is reported at once.
@@ -113,7 +114,12 @@ impl Reader {
         self.count += 1;
         let commands = self.commands(shared, wait);
         let answer = timeout(wait + shared.staleness, commands.query_async::<Answer>(&mut connection));
-        let Answer { beat: (first, last, said), replicas, read } = answer.await.unwrap_or_else(|_| Err(timed_out()))?;
+        let Answer { beat, replicas, read } = answer.await.unwrap_or_else(|_| Err(timed_out()))?;
+        let (first, last, said, history) = beat;
+        // With the next connection it is another server.
+        if !server.contains(&history) {
+            return Err(problem("the session store was a replica meanwhile"));
+        }
         shared.link.enough(replicas)?;
         shared.peers.note(said, shared.clock.now());
         let missed = first > self.read || last < self.read;
@@ -151,7 +157,7 @@ impl Reader {
 
     /// Connects to a primary that has enough replicas. If it is another server than before, writes that the earlier one
     /// had confirmed may be lost.
-    async fn connect(&mut self, shared: &Shared) -> RedisResult<MultiplexedConnection> {
+    async fn connect(&mut self, shared: &Shared) -> RedisResult<Connection> {
         let ready = async {
             let (server, mut connection) = shared.link.dedicated().await?;
             shared.scripts.beat.script.load_async(&mut connection).await?;
@@ -170,7 +176,8 @@ impl Reader {
             eviction.iter().for_each(|policy| eviction::warn(policy));
             self.eviction = eviction;
         }
-        self.connection = Some(Connection(connection.clone()));
+        let connection = Connection(connection, server);
+        self.connection = Some(connection.clone());
         Ok(connection)
     }
 
@@ -181,7 +188,7 @@ impl Reader {
         let connection = self.connection.take();
         let say = async {
             let mut connection = match connection {
-                Some(Connection(connection)) => connection,
+                Some(Connection(connection, _)) => connection,
                 None => shared.link.dedicated().await?.1,
             };
             let mut command = cmd("HSET");

@@ -1,6 +1,6 @@
 //! Tests with a replica: a failover loses no write that was answered, since the replica has to confirm it.
 
-use super::group::primary_with;
+use super::group::{primary_with, until};
 use super::*;
 
 async fn on_port(port: u16, replicas: u32) -> Result<RedisStore, NotConnected> {
@@ -46,4 +46,27 @@ async fn a_primary_without_enough_replicas_is_not_used() {
     let nodes = primary_with(folder.path(), 1);
     assert_eq!(on_port(nodes[0].port, 2).await.unwrap_err(), NotConnected::TooFewReplicas);
     assert!(on_port(nodes[0].port, 1).await.is_ok());
+}
+
+/// It follows a server that lacks an end, and takes its place again. The stream does not show that.
+#[tokio::test]
+async fn a_server_that_was_a_replica_between_two_heartbeats_is_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = primary_with(folder.path(), 1);
+    let [primary, replica] = [&nodes[0].server, &nodes[1].server];
+    let one = on_port(nodes[0].port, 0).await.unwrap();
+    trusted(&one).await;
+    let ended = record("a");
+    one.open(ended.clone()).await.unwrap();
+    until("the replica is late", || replica.ask("DBSIZE") == primary.ask("DBSIZE"));
+    replica.ask("REPLICAOF NO ONE");
+    assert_eq!(one.end(&[ended.name]).await, Ok(vec![End::Won]));
+    primary.ask(&format!("REPLICAOF 127.0.0.1 {}", nodes[1].port));
+    until("it does not follow", || primary.ask("INFO replication").contains("master_link_status:up"));
+    primary.ask("REPLICAOF NO ONE");
+    primary.ask(&format!("XADD {EVENTS} * j later"));
+    let other = on_port(nodes[0].port, 0).await.unwrap();
+    assert!(other.load(&ended.name).await.unwrap().is_some(), "it has not lost the end");
+    timeout(PATIENCE, told(&one, StoreEvent::Gap)).await.unwrap();
+    assert_eq!(other.load(&ended.name).await, Ok(None));
 }
