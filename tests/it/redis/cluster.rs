@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::failover::hold;
 use super::group::{Node, until};
 use super::{becomes, gateway_with, start};
 use crate::restarts::{sign_in, sign_out, status};
@@ -11,7 +12,7 @@ const RANGES: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
 const OPTIONS: [&str; 6] =
     ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0"];
 
-struct Cluster {
+pub(super) struct Cluster {
     nodes: Vec<Node>,
     slot: u16,
     /// The place of the node that has this slot.
@@ -19,9 +20,15 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn start(folder: &Path, replicas: usize) -> Self {
-        let names = 0..RANGES.len() + replicas;
-        let nodes: Vec<_> = names.map(|name| Node::start(folder, &name.to_string(), &OPTIONS)).collect();
+    pub(super) fn start(folder: &Path, replicas: usize) -> Self {
+        Self::start_on("--port", folder, replicas, &[])
+    }
+
+    /// The same with further options, where this one names the ports.
+    pub(super) fn start_on(port_option: &str, folder: &Path, replicas: usize, options: &[&str]) -> Self {
+        let (names, options) = (0..RANGES.len() + replicas, [&OPTIONS, options].concat());
+        let nodes: Vec<_> =
+            names.map(|name| Node::start_on(port_option, folder, &name.to_string(), &options)).collect();
         for (number, (node, (first, last))) in nodes.iter().zip(RANGES).enumerate() {
             node.server.ask(&format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1));
             node.server.ask(&format!("CLUSTER ADDSLOTSRANGE {first} {last}"));
@@ -52,11 +59,26 @@ impl Cluster {
         answer.lines().nth(1).unwrap().to_owned()
     }
 
+    /// The nodes that an address names.
+    pub(super) fn hosts(&self) -> String {
+        let hosts: Vec<_> = self.nodes[..RANGES.len()].iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        hosts.join(",")
+    }
+
+    /// A replica of the slot's owner takes over, as somebody tells it to.
+    pub(super) fn fail_over(&mut self) {
+        let replica = (0..self.nodes.len()).find(|node| *node != self.owner && *node >= RANGES.len()).unwrap();
+        let server = &self.nodes[replica].server;
+        until("no failover", || server.ask("CLUSTER FAILOVER").starts_with("+OK"));
+        until("it does not take over", || server.ask("ROLE").contains("master"));
+        until("the one before does not follow", || self.nodes[self.owner].server.ask("ROLE").contains("slave"));
+        self.owner = replica;
+    }
+
     /// The folders of two gateways on it.
     fn gateways(&self, replicas: u32) -> [tempfile::TempDir; 2] {
-        let hosts: Vec<_> = self.nodes[..RANGES.len()].iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
-        let session =
-            format!("staleness = \"2s\"\nstore_replicas = {replicas}\nstore = \"redis+cluster://{}\"", hosts.join(","));
+        let store = format!("store = \"redis+cluster://{}\"", self.hosts());
+        let session = format!("staleness = \"2s\"\nstore_replicas = {replicas}\n{store}");
         [gateway_with(&session), gateway_with(&session)]
     }
 
@@ -130,6 +152,28 @@ fn the_slot_of_the_store_moves_to_another_node() {
         becomes(folder, &known, 200);
         becomes(folder, &unknown, 200);
         becomes(folder, &outside, 401);
+    }
+    drop((one, other));
+}
+
+#[test]
+fn a_node_is_replaced_by_command_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::start(folder.path(), 2);
+    let [a, b] = cluster.gateways(1);
+    let (one, other) = start(&a, &b);
+    let inside = one.sign_in();
+    for _ in 0..2 {
+        let mut outside = None;
+        until("no sign-in", || {
+            outside = sign_in(a.path());
+            outside.is_some()
+        });
+        let outside = outside.unwrap();
+        becomes(b.path(), &outside, 200);
+        assert!(sign_out(b.path(), &outside));
+        cluster.fail_over();
+        hold([a.path(), b.path()], &inside, &outside);
     }
     drop((one, other));
 }

@@ -1,11 +1,12 @@
 //! Another server takes over: with Sentinels, who is signed in stays signed in, and who has signed out stays out.
 
+use std::fs;
 use std::path::Path;
 
 use super::group::{Node, primary_with, until};
 use super::sentinels::Sentinels;
 use super::{becomes, gateway_at, start};
-use crate::restarts::{sign_in, sign_out, status, status_of};
+use crate::restarts::{Program, sign_in, sign_out, status, status_of};
 
 /// A primary and two replicas, the Sentinels that look after them, and the folders of two gateways.
 fn looked_after(folder: &Path) -> (Vec<Node>, Sentinels, [tempfile::TempDir; 2]) {
@@ -17,7 +18,7 @@ fn looked_after(folder: &Path) -> (Vec<Node>, Sentinels, [tempfile::TempDir; 2])
 }
 
 /// Who is signed in and who has signed out, at every gateway, once another server has taken over.
-fn hold(folders: [&Path; 2], inside: &str, outside: &str) {
+pub(super) fn hold(folders: [&Path; 2], inside: &str, outside: &str) {
     for folder in folders {
         becomes(folder, inside, 200);
         never_inside(folder, outside);
@@ -92,5 +93,26 @@ fn t77_a_failover_brings_no_ended_session_back() {
     replicas.iter().for_each(|replica| replica.server.signal("CONT"));
     until("no other server takes over", || sentinels.primary(&nodes).port != nodes[0].port);
     hold([a.path(), b.path()], &inside, &outside);
+    drop((one, other));
+}
+
+/// The others cannot be reached any more: no failover, but whoever asks the one that is left finds the primary.
+#[test]
+fn one_sentinel_of_three_names_the_primary() {
+    let folder = tempfile::tempdir().unwrap();
+    let (nodes, mut sentinels, [a, b]) = looked_after(folder.path());
+    let one = Program::start(a.path());
+    let (inside, outside) = (one.sign_in(), one.sign_in());
+    sentinels.leave_one();
+    for same in ["exeunt.key", "users.htpasswd"] {
+        fs::copy(a.path().join(same), b.path().join(same)).unwrap();
+    }
+    let other = Program::start(b.path());
+    assert_eq!(other.status(&inside), 200);
+    assert!(sign_out(b.path(), &outside));
+    // Both have to find it anew.
+    nodes[0].server.ask("CLIENT KILL TYPE normal");
+    hold([a.path(), b.path()], &inside, &outside);
+    until("no sign-in", || sign_in(a.path()).is_some_and(|late| status(b.path(), &late) == Some(200)));
     drop((one, other));
 }

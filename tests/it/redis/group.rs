@@ -18,11 +18,12 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn start(folder: &Path, name: &str, options: &[&str]) -> Self {
+    /// Starts it on a port, which this option names.
+    pub(crate) fn start_on(port_option: &str, folder: &Path, name: &str, options: &[&str]) -> Self {
         let folder = folder.join(name);
         fs::create_dir(&folder).unwrap();
         let options = [&PROMPT, options].concat();
-        let (server, port) = RedisServer::start_on_a_port(&folder, "--port", &options);
+        let (server, port) = RedisServer::start_on_a_port(&folder, port_option, &options);
         Self { server, port }
     }
 }
@@ -38,10 +39,16 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// A primary, which is the first, and so many replicas that follow it.
 pub(crate) fn primary_with(folder: &Path, replicas: usize) -> Vec<Node> {
-    let mut nodes = vec![Node::start(folder, "0", &[])];
+    primary_on("--port", folder, replicas, &[])
+}
+
+/// The same with further options, where this one names the ports.
+pub(crate) fn primary_on(port_option: &str, folder: &Path, replicas: usize, options: &[&str]) -> Vec<Node> {
+    let mut nodes = vec![Node::start_on(port_option, folder, "0", options)];
     let primary = format!("127.0.0.1 {}", nodes[0].port);
     for number in 1..=replicas {
-        nodes.push(Node::start(folder, &number.to_string(), &["--replicaof", &primary]));
+        let options = [options, &["--replicaof", &primary]].concat();
+        nodes.push(Node::start_on(port_option, folder, &number.to_string(), &options));
     }
     until("the replicas do not follow", || {
         nodes[1..].iter().all(|node| node.server.ask("INFO replication").contains("master_link_status:up"))

@@ -4,11 +4,12 @@
 mod cluster;
 mod failover;
 mod front;
-mod group;
+pub(crate) mod group;
 mod hosts;
 pub(crate) mod jars;
 mod passwords;
-mod sentinels;
+mod secured;
+pub(crate) mod sentinels;
 pub(crate) mod server;
 
 use std::fs;

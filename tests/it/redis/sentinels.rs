@@ -14,19 +14,40 @@ use crate::restarts::PATIENCE;
 const NAME: &str = "sessions";
 
 /// Three Sentinels.
-pub(crate) struct Sentinels(Vec<(Child, PathBuf, u16)>);
+pub(crate) struct Sentinels {
+    all: Vec<(Child, PathBuf, u16)>,
+    /// What they are told before a command.
+    login: String,
+}
+
+/// How Sentinels are reached, and reach servers and each other.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ways<'a> {
+    /// Further lines of their configuration.
+    pub(crate) lines: &'a str,
+    /// Over TLS.
+    pub(crate) is_tls: bool,
+    /// The password of all of them, and of the servers.
+    pub(crate) password: Option<&'a str>,
+}
 
 impl Sentinels {
     /// Starts them, and waits until each knows everybody.
     pub(crate) fn of(folder: &Path, nodes: &[Node]) -> Self {
-        let mut sentinels = Self(Vec::new());
+        Self::reached(folder, nodes, Ways::default())
+    }
+
+    /// The same, where they are reached in these ways.
+    pub(crate) fn reached(folder: &Path, nodes: &[Node], ways: Ways<'_>) -> Self {
+        let login = ways.password.map(|password| format!("AUTH {password}\r\n")).unwrap_or_default();
+        let mut sentinels = Self { all: Vec::new(), login };
         for number in 0..3 {
-            sentinels.0.push(sentinel(&folder.join(format!("sentinel-{number}")), nodes[0].port));
+            sentinels.all.push(sentinel(&folder.join(format!("sentinel-{number}")), nodes[0].port, ways));
         }
         let replicas = format!("num-slaves\r\n$1\r\n{}\r\n", nodes.len() - 1);
         until("the Sentinels do not find each other", || {
-            sentinels.0.iter().all(|(_, folder, _)| {
-                let known = ask(folder, &format!("SENTINEL MASTER {NAME}"));
+            (0..3).all(|number| {
+                let known = sentinels.ask(number, &format!("SENTINEL MASTER {NAME}"));
                 known.contains(&replicas) && known.contains("num-other-sentinels\r\n$1\r\n2\r\n")
             })
         });
@@ -35,59 +56,70 @@ impl Sentinels {
 
     /// The address of the store that they look after.
     pub(crate) fn address(&self) -> String {
-        let hosts: Vec<_> = self.0.iter().map(|(_, _, port)| format!("127.0.0.1:{port}")).collect();
+        let hosts: Vec<_> = self.all.iter().map(|(_, _, port)| format!("127.0.0.1:{port}")).collect();
         format!("redis+sentinel://{}/{NAME}", hosts.join(","))
     }
 
     /// Which of these is the primary now, as they say.
     pub(crate) fn primary<'a>(&self, nodes: &'a [Node]) -> &'a Node {
-        let (_, folder, _) = &self.0[0];
-        let told = ask(folder, &format!("SENTINEL GET-MASTER-ADDR-BY-NAME {NAME}"));
+        let told = self.ask(0, &format!("SENTINEL GET-MASTER-ADDR-BY-NAME {NAME}"));
         nodes.iter().find(|node| told.contains(&format!("\r\n{}\r\n", node.port))).unwrap()
     }
 
     /// Asks the first of them for a failover, until it begins one.
     pub(crate) fn fail_over(&self) {
-        let (_, folder, _) = &self.0[0];
-        until("no failover", || ask(folder, &format!("SENTINEL FAILOVER {NAME}")).starts_with("+OK"));
+        until("no failover", || self.ask(0, &format!("SENTINEL FAILOVER {NAME}")).contains("+OK\r\n+PONG"));
+    }
+
+    /// Kills all but the first.
+    pub(crate) fn leave_one(&mut self) {
+        self.all[1..].iter_mut().for_each(|(child, ..)| _ = (child.kill(), child.wait()));
+    }
+
+    /// A Sentinel does not know QUIT.
+    fn ask(&self, number: usize, command: &str) -> String {
+        const LAST: &str = "+PONG\r\n";
+        let (_, folder, _) = &self.all[number];
+        let mut stream = UnixStream::connect(folder.join("redis.sock")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(format!("{}{command}\r\nPING\r\n", self.login).as_bytes()).unwrap();
+        let (mut answer, mut part) = (String::new(), [0; 4096]);
+        while !answer.ends_with(LAST) {
+            let length = stream.read(&mut part).unwrap();
+            assert_ne!(length, 0, "the Sentinel has gone");
+            answer.push_str(std::str::from_utf8(&part[..length]).unwrap());
+        }
+        answer
     }
 }
 
 impl Drop for Sentinels {
     fn drop(&mut self) {
-        for (child, ..) in &mut self.0 {
+        for (child, ..) in &mut self.all {
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-fn sentinel(folder: &Path, primary: u16) -> (Child, PathBuf, u16) {
+fn sentinel(folder: &Path, primary: u16, ways: Ways<'_>) -> (Child, PathBuf, u16) {
     fs::create_dir(folder).unwrap();
     let port = free_port();
+    let ports = if ways.is_tls { format!("port 0\ntls-port {port}") } else { format!("port {port}") };
     let settings = format!(
-        "port {port}\nbind 127.0.0.1\nunixsocket redis.sock\nsentinel monitor {NAME} 127.0.0.1 {primary} 2\nsentinel \
-         down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 3000\nsentinel parallel-syncs {NAME} 2\n"
+        "{ports}\n{}bind 127.0.0.1\nunixsocket redis.sock\nsentinel monitor {NAME} 127.0.0.1 {primary} 2\n\
+         sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 3000\n\
+         sentinel parallel-syncs {NAME} 2\n",
+        ways.lines
     );
+    let login = ways.password.map(|password| {
+        format!("requirepass {password}\nsentinel sentinel-pass {password}\nsentinel auth-pass {NAME} {password}\n")
+    });
+    let settings = settings + &login.unwrap_or_default();
     fs::write(folder.join("sentinel.conf"), settings).unwrap();
     let mut command = Command::new("redis-sentinel");
     command.arg("sentinel.conf").current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
     let child = command.spawn().expect("redis-sentinel is missing: apt-get install redis-sentinel");
     until("a Sentinel does not start", || folder.join("redis.sock").exists());
     (child, folder.to_owned(), port)
-}
-
-/// A Sentinel does not know QUIT.
-fn ask(folder: &Path, command: &str) -> String {
-    const LAST: &str = "+PONG\r\n";
-    let mut stream = UnixStream::connect(folder.join("redis.sock")).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(format!("{command}\r\nPING\r\n").as_bytes()).unwrap();
-    let (mut answer, mut part) = (String::new(), [0; 4096]);
-    while !answer.ends_with(LAST) {
-        let length = stream.read(&mut part).unwrap();
-        assert_ne!(length, 0, "the Sentinel has gone");
-        answer.push_str(std::str::from_utf8(&part[..length]).unwrap());
-    }
-    answer
 }
