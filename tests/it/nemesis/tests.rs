@@ -11,15 +11,15 @@ use crate::restarts::{CONFIGURATION, Program, set_up};
 /// How long a trouble lasts: longer than a gateway may believe its table without its server.
 const TROUBLE: Duration = Duration::from_millis(1500);
 /// Operations between two troubles.
-const BETWEEN: usize = 150;
+pub(super) const BETWEEN: usize = 150;
 
 /// How often all of it comes: EXEUNT_ROUNDS.
-fn rounds() -> usize {
+pub(super) fn rounds() -> usize {
     std::env::var("EXEUNT_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap())
 }
 
 /// A gateway with this store, whose sessions outlive every jump of a clock.
-fn gateway(store: &str) -> Gateway {
+pub(super) fn gateway(store: &str) -> Gateway {
     let folder = set_up();
     let session = format!("[session]\nidle_timeout = \"12h\"\nstaleness = \"1s\"\nstore = \"{store}\"");
     let configuration = CONFIGURATION.replace("\"http://127.0.0.1:9\"", "\"demo\"").replace("[session]", &session);
@@ -27,7 +27,7 @@ fn gateway(store: &str) -> Gateway {
     Gateway::in_folder(folder)
 }
 
-fn nothing_is_wrong(verdict: &Verdict) {
+pub(super) fn nothing_is_wrong(verdict: &Verdict) {
     println!("{verdict:?}");
     assert_eq!(verdict.wrongs, Wrongs::default(), "{verdict:?}");
     let enough = [verdict.signed_in, verdict.signed_out, verdict.served, verdict.refused, verdict.unclear];
@@ -106,7 +106,7 @@ fn sessions_on_a_server_are_what_was_answered() {
 }
 
 /// Kills a gateway, and starts it again.
-fn restart<'a>(program: &mut Option<Program<'a>>, gateway: &'a Gateway) {
+pub(super) fn restart<'a>(program: &mut Option<Program<'a>>, gateway: &'a Gateway) {
     program.take().unwrap().kill();
     *program = Some(gateway.start());
 }
