@@ -48,7 +48,7 @@ fn modules_name_only_modules_above_them() {
 }
 
 #[test]
-fn doors_to_the_outside_have_one_home() {
+fn libraries_that_reach_outside_are_named_in_one_module() {
     holds(walls::check);
 }
 
@@ -78,7 +78,7 @@ fn files_say_what_they_are_for() {
 }
 
 #[test]
-fn lines_fit_the_page() {
+fn lines_are_not_too_long() {
     let findings = lines::findings();
     assert!(findings.is_empty(), "{} long lines:\n  {}\n", findings.len(), findings.join("\n  "));
 }

@@ -128,7 +128,7 @@ class DokuWiki(Application):
     preset = "dokuwiki"
     start = staticmethod(applications.dokuwiki)
 
-    def test_nobody_has_the_cookies_that_its_own_logout_leaves_valid(self):
+    def test_cookies_that_its_logout_leaves_valid_are_dropped(self):
         self.visitor.get("/doku.php?do=login")
         self.visitor.post("/doku.php?do=login", u="alice", p=PASSWORD, do="login", id="start")
         self.assertIn("do=logout", self.visitor.get("/doku.php").body.decode())
@@ -273,7 +273,7 @@ class Jupyter(AtTheSameAddresses):
     preset = "jupyter"
     start = staticmethod(applications.jupyter)
 
-    def test_nobody_has_the_cookie_that_its_own_logout_leaves_valid(self):
+    def test_cookie_that_its_logout_leaves_valid_is_dropped(self):
         self.assertEqual(self.visitor.get("/api/me").status, 403)
         self.visitor.get("/login")
         self.assertEqual(self.visitor.post("/login", _xsrf=self.visitor.cookie("_xsrf"), password=PASSWORD).status, 302)
@@ -320,7 +320,7 @@ class PgAdmin(AtTheSameAddresses):
         self.visitor.sign_in("bob", path=self.login)
         self.assertEqual(self.who_am_i(), "bob")
 
-    def test_who_signs_in_after_somebody_else_is_shown_as_who_that_is(self):
+    def test_next_user_is_shown_as_that_user(self):
         self.assertEqual(self.who_am_i(), "alice")
         cookies = self.application.seen()
         self.visitor.sign_in("bob", path=self.login)

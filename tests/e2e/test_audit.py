@@ -81,7 +81,7 @@ class Told(Running):
 class FullDisk(Running):
     """No file may be longer than 4 KiB: writing fails as on a full disk."""
 
-    def test_who_signs_out_is_out_and_the_log_says_what_is_wrong(self):
+    def test_sign_out_succeeds_and_the_log_reports_the_failure(self):
         self.gateway.stop()
         text = (self.folder / "config.toml").read_text().replace("audit.jsonl", "full.jsonl")
         (self.folder / "full.toml").write_text(text + '[session]\nstore = "memory"\n')

@@ -40,7 +40,7 @@ class Login(TheMeasure):
         for name in [b'name="username"', b'name="password"', b'name="next"']:
             self.assertIn(name, answer.body)
 
-    def test_somebody_signed_in_stays_on_the_form(self):
+    def test_signed_in_user_stays_on_the_form(self):
         answer = self.signed_in().get("/login?next=/custom", "--header", "Accept: text/html")
         self.assertEqual(answer.status, 200)
         self.assertIn(b"alice", answer.body)
@@ -69,7 +69,7 @@ class Login(TheMeasure):
                 self.assertEqual(answer.header("location"), leads or target)
                 self.assertTrue(self.visitor.is_signed_in(), "signed in wherever it leads")
 
-    def test_who_must_sign_in_comes_back(self):
+    def test_sign_in_leads_back_to_the_page(self):
         answer = self.visitor.get("/login_required/?a=b", "--header", "Accept: text/html")
         self.assertEqual((answer.status, answer.header("location")), (303, "/login?next=%2Flogin_required%2F%3Fa%3Db"))
 
@@ -103,7 +103,7 @@ class Logout(TheMeasure):
         self.is_out(answer, 200, None)
         self.assertIn(b"signed out", answer.body)
 
-    def test_a_get_by_a_program_is_no_logout(self):
+    def test_get_by_a_program_does_not_sign_out(self):
         self.assertEqual(self.signed_in().get("/logout").status, 405)
         self.assertTrue(self.visitor.is_signed_in())
 

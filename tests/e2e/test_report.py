@@ -34,7 +34,7 @@ class Report(unittest.TestCase):
         self.assertIn("Exeunt / nginx, no sign-in = **0.50** (goal: at most 1.05)", text)
         self.assertIn("| Exeunt | 10.0 | 1.5 |", text)
 
-    def test_a_chart_has_a_bar_for_everybody_in_between(self):
+    def test_chart_has_a_bar_for_every_contestant(self):
         chart = report.chart(SAMPLE)
         self.assertEqual(chart.count("<path"), 2)
         self.assertNotIn("direct", chart)

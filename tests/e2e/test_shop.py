@@ -55,7 +55,7 @@ class Shopping:
         self.assertEqual(answer.json()["login"], "/login?next=%2Fwhoami%3Fa%3Db")
         self.assertEqual(self.visitor.whoami(), "", "a public page is open to strangers, who are nobody")
 
-    def test_who_signs_in_is_that_user_for_django(self):
+    def test_django_sees_the_signed_in_user(self):
         self.assertEqual(self.visitor.sign_in().status, 303)
         seen = self.visitor.get("/whoami").json()
         self.assertEqual(seen["user"], "alice")
@@ -66,7 +66,7 @@ class Shopping:
         self.assertNotIn("exeunt", seen["cookies"], "the gateway's own cookie goes no further")
         self.assertEqual(self.visitor.whoami(), "alice", "known on public pages too")
 
-    def test_nobody_becomes_somebody_else_by_a_header(self):
+    def test_identity_header_of_a_client_is_ignored(self):
         spoofed = [part for name in SPELLINGS for part in ("--header", f"{name}: root")]
         for name in SPELLINGS:
             with self.subTest(name=name):
@@ -101,7 +101,7 @@ class Shopping:
         foreign = self.visitor.post("/cart", *token, "--header", "Origin: http://evil.example", item="x")
         self.assertEqual(foreign.status, 403, "Django's own protection works as without a gateway")
 
-    def test_nobody_finds_the_cart_of_another_user_of_the_browser(self):
+    def test_next_user_of_the_browser_has_an_empty_cart(self):
         self.visitor.sign_in()
         self.visitor.get("/cart")
         self.visitor.post("/cart", "--header", f"X-CSRFToken: {self.visitor.cookie('csrftoken')}", item="lamp")
@@ -119,7 +119,7 @@ class Shopping:
         self.assertEqual(self.visitor.get("/cart").json(), {"user": "bob", "items": []})
         self.assertNotEqual(self.visitor.get("/whoami").json()["cookies"].get("sessionid"), hers, "nothing of hers")
 
-    def test_who_signs_out_is_out(self):
+    def test_sign_out_ends_the_session(self):
         self.visitor.sign_in()
         self.assertEqual(self.visitor.whoami(path="/whoami"), "alice")
         captured = f"exeunt={self.visitor.cookie('exeunt')}"
@@ -179,7 +179,7 @@ class OnceIsEnough(Running):
             self.assertEqual(self.visitor.get(path).status, 401, "Django is not asked, so it cannot remember")
         self.assertEqual(self.visitor.whoami(), "", "on a public page it is asked, and remembers nobody")
 
-    def test_the_next_user_is_nobody_else(self):
+    def test_next_user_is_not_the_previous_one(self):
         self.visitor.sign_in()
         self.assertEqual(self.visitor.whoami(path="/whoami"), "alice")
         self.visitor.sign_in("bob")

@@ -81,7 +81,7 @@ class SlowClients(unittest.TestCase):
         connection.close()
         return answer.status
 
-    def test_they_are_ended_and_nobody_waits_for_them(self):
+    def test_slow_clients_are_cut_and_do_not_delay_others(self):
         command = [sys.executable, "-B", HERE / "slow_clients.py", str(self.gateway.port)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as slow:
             self.addCleanup(slow.kill)

@@ -33,7 +33,7 @@ impl Reload for Reloads {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_has_the_configuration_read_anew() {
+async fn reload_on_the_admin_socket_reads_the_configuration_again() {
     let (site, _echo) = Site::with_echo().await;
     let office = Office::of(&site);
     let (status, answer) = office.ask(Method::POST, "/reload").await;
@@ -80,7 +80,7 @@ impl Drop for Office {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_but_the_owner_may_open_it() {
+async fn only_the_owner_may_open_the_socket() {
     let (site, _echo) = Site::with_echo().await;
     let office = Office::of(&site);
     assert_eq!(fs::metadata(office.path()).unwrap().permissions().mode() & 0o777, 0o600);
@@ -170,7 +170,7 @@ async fn an_operator_ends_a_ban() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_ready_until_the_gateway_stops() {
+async fn is_ready_until_the_gateway_stops() {
     let (site, _echo) = Site::with_echo().await;
     let office = Office::of(&site);
     assert_eq!(office.ask(Method::GET, "/healthz").await.0, 200);
@@ -184,7 +184,7 @@ async fn it_is_ready_until_the_gateway_stops() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_it_says_so() {
+async fn reports_that_no_gateway_listens() {
     let answer = ask(Path::new("/nonexistent/admin.sock"), Method::GET, "/healthz").await;
     assert!(matches!(answer, Err(NoAnswer::Unreachable(_))), "{answer:?}");
 }

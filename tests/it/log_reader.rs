@@ -104,7 +104,7 @@ fn sign_in_refused(client: &mut Client, name: &str) {
 }
 
 #[test]
-fn a_reader_that_sleeps_misses_no_event() {
+fn stalled_log_reader_misses_no_event() {
     let gateway = Serving::start();
     let mut client = gateway.client();
     for batch in 0..REQUESTS / EACH {

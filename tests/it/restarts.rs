@@ -198,7 +198,7 @@ pub(crate) fn body_of(folder: &Path, target: &str, cookie: &str) -> Option<(u16,
 }
 
 #[test]
-fn a_restart_signs_nobody_out_and_nobody_in() {
+fn restart_keeps_sessions_and_ends() {
     let folder = set_up();
     let program = Program::start(folder.path());
     let (stays, leaves) = (program.sign_in(), program.sign_in());
@@ -223,7 +223,7 @@ fn a_restart_signs_nobody_out_and_nobody_in() {
 
 /// The cookie that a further host has got survives as the first one does, and an end by it is for both.
 #[test]
-fn what_is_open_on_another_host_survives_and_ends_with_it() {
+fn keys_of_other_hosts_survive_and_end_with_the_session() {
     const SHOP: &str = "shop.localhost:8080";
     let folder = set_up();
     let hosts = CONFIGURATION.replacen("\n", "\nhosts = [\"shop.localhost\"]\n", 1);
@@ -251,7 +251,7 @@ fn what_is_open_on_another_host_survives_and_ends_with_it() {
 }
 
 #[test]
-fn a_new_password_ends_sessions_also_while_nobody_runs() {
+fn password_changed_while_stopped_ends_sessions_at_the_start() {
     let folder = set_up();
     let program = Program::start(folder.path());
     let cookie = program.sign_in();
@@ -268,7 +268,7 @@ fn a_new_password_ends_sessions_also_while_nobody_runs() {
 }
 
 #[test]
-fn a_store_that_cannot_be_used_lets_nobody_in() {
+fn unusable_store_refuses_every_session() {
     let folder = set_up();
     let program = Program::start(folder.path());
     let cookie = program.sign_in();

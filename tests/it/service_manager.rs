@@ -64,7 +64,7 @@ impl Drop for Service {
 }
 
 #[test]
-fn the_manager_hears_of_readiness_life_and_stop() {
+fn service_manager_is_notified_of_readiness_watchdog_and_stop() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::start(folder.path(), Duration::from_millis(20));
     assert_eq!(service.told(), "READY=1");
@@ -79,7 +79,7 @@ fn the_manager_hears_of_readiness_life_and_stop() {
 
 /// By the protocol of systemd's `Type=notify-reload`: the beginning with its time, then the end.
 #[test]
-fn the_manager_hears_of_a_reload() {
+fn service_manager_is_notified_of_a_reload() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), Duration::ZERO);
     assert_eq!(service.told(), "READY=1");
@@ -105,7 +105,7 @@ fn monotonic_usec() -> u64 {
 }
 
 #[test]
-fn without_a_watchdog_nothing_is_pinged() {
+fn no_watchdog_message_is_sent_without_a_watchdog() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), Duration::ZERO);
     assert_eq!(service.told(), "READY=1");

@@ -72,7 +72,7 @@ fn sessions_move_to_a_server_and_back() {
 }
 
 #[test]
-fn stores_that_are_in_use_or_of_others_are_not_copied() {
+fn stores_in_use_and_of_other_programs_are_not_copied() {
     let (folder, other, place) = (set_up(), set_up(), tempfile::tempdir().unwrap());
     let (folder, server) = (folder.path(), RedisServer::start(place.path()));
     let there = format!("redis+unix://{}", server.socket().display());

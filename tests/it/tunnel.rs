@@ -212,7 +212,7 @@ async fn a_client_that_vanishes_ends_the_tunnel() {
 }
 
 #[tokio::test]
-async fn what_an_ending_upstream_said_last_arrives_although_the_client_keeps_talking() {
+async fn last_message_of_an_ending_upstream_arrives() {
     for round in 0..10 {
         let Joined { client, mut upstream, tunnel, .. } = joined().await;
         let (mut hearing, mut talking) = client.into_split();
@@ -294,7 +294,7 @@ async fn nothing_reaches_the_upstream_once_the_session_has_ended() {
 }
 
 #[tokio::test]
-async fn a_restart_is_told_as_one() {
+async fn restart_closes_with_its_own_code() {
     let (mut client, mut upstream, rest) = joined().await.sockets();
     rest.watched.restarts.store(true, Ordering::SeqCst);
     rest.cut.signal(Duration::ZERO);

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_of_the_same_name_is_no_use_of_a_crate() {
+    fn module_of_the_same_name_does_not_count_as_a_use() {
         let used = |text: &str| is_used("cookie", &[Source::new("a.rs", text)]);
         for text in ["use cookie::A;", "use ::cookie::A;", "fn a() { cookie::b() }", "use cookie;", "use {cookie::A};"]
         {

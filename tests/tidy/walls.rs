@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn at_home_all_is_fine() {
+    fn allows_names_in_their_own_module() {
         assert_eq!(found("proxy/a.rs", "use pingora::proxy::Session;"), 0);
         assert_eq!(found("values/time.rs", "fn a() { Instant::now() }"), 0);
         assert_eq!(found("pages/mod.rs", "const A: &str = \"<!doctype html>\";"), 0);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_only_look_alike_are_fine() {
+    fn allows_similar_words() {
         let text = "//! pingora, unsafe\nconst A: &str = \"pingora println!()\"; fn b() { env!(\"A\"); sleep(c) }";
         assert_eq!(found("values/a.rs", text), 0);
     }

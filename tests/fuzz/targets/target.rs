@@ -20,7 +20,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let again = Target::parse(&forwarded).expect("what is forwarded is accepted");
     assert_eq!((again.path().text(), again.query(), again.authority()), (text, target.query(), None));
     assert!(again.rewritten().is_none(), "a fixed point");
-    nobody_climbs(text.as_bytes());
+    no_target_climbs(text.as_bytes());
     for form in [path.literal(), path.strict(), path.loose()] {
         assert!(!form.starts_with(b"//"), "{text}");
         let mut names: Vec<_> = form.split(|&byte| byte == b'/').collect();
@@ -41,7 +41,7 @@ fn query_of(input: &[u8]) -> &[u8] {
 }
 
 /// A reader who decodes every escape, once, twice or three times, meets no dot segment and no control character.
-fn nobody_climbs(path: &[u8]) {
+fn no_target_climbs(path: &[u8]) {
     let mut read = path.to_vec();
     for _ in 0..4 {
         let mut names = read.split(|byte| b"/\\".contains(byte));

@@ -25,7 +25,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn exit_codes_tell_what_happened() {
+fn exit_codes_match_the_outcome() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("good.toml"), SOUND).unwrap();
     fs::write(folder.path().join("bad.toml"), SOUND.replace("listen", "lisen")).unwrap();
@@ -49,7 +49,7 @@ fn exit_codes_tell_what_happened() {
 }
 
 #[test]
-fn a_sound_configuration_is_told_which_hosts_it_serves() {
+fn check_names_the_hosts_of_a_valid_configuration() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.toml"), format!("hosts = [\"shop.localhost\"]\n{SOUND}")).unwrap();
     let output = exeunt(folder.path(), &["check"]);
@@ -62,7 +62,7 @@ fn a_sound_configuration_is_told_which_hosts_it_serves() {
 }
 
 #[test]
-fn all_problems_are_told_at_once_and_without_colour_in_a_pipe() {
+fn check_reports_all_problems_at_once_and_without_colour_in_a_pipe() {
     let folder = tempfile::tempdir().unwrap();
     let broken = SOUND.replace("listen", "lisen").replace("upstream", "upstrem");
     fs::write(folder.path().join("config.toml"), broken).unwrap();
@@ -77,7 +77,7 @@ fn all_problems_are_told_at_once_and_without_colour_in_a_pipe() {
 }
 
 #[test]
-fn warnings_do_not_fail() {
+fn check_succeeds_with_warnings() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.toml"), SOUND).unwrap();
     let output = exeunt(folder.path(), &["check"]);
@@ -87,7 +87,7 @@ fn warnings_do_not_fail() {
 }
 
 #[test]
-fn the_file_of_users_is_for_its_owner_and_group() {
+fn users_file_is_readable_by_owner_and_group_only() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.toml"), SOUND).unwrap();
     let users = folder.path().join("users.toml");
@@ -103,7 +103,7 @@ fn the_file_of_users_is_for_its_owner_and_group() {
 
 /// A start says which line names an address that it cannot have, and what to write.
 #[test]
-fn an_address_that_is_taken_has_a_line() {
+fn check_names_the_line_of_an_address_in_use() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let configuration = SOUND.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
@@ -121,7 +121,7 @@ fn an_address_that_is_taken_has_a_line() {
 
 /// `check` fails, the start does not: everybody else may sign in.
 #[test]
-fn a_bad_line_of_htpasswd_keeps_nobody_else_out() {
+fn bad_htpasswd_line_does_not_affect_other_users() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let configuration = SOUND.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
@@ -189,7 +189,7 @@ fn the_key_file_is_made_by_the_first_start() {
 
 /// A configuration of before, in a folder that cannot be written: a warning. A folder that was named has to be right.
 #[test]
-fn without_a_folder_to_write_the_keys_are_in_memory() {
+fn keys_stay_in_memory_when_no_folder_is_writable() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let configuration = SOUND.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
@@ -207,7 +207,7 @@ fn without_a_folder_to_write_the_keys_are_in_memory() {
 }
 
 #[test]
-fn without_a_configuration_it_is_said_where_one_was_looked_for() {
+fn names_the_searched_places_when_no_configuration_is_found() {
     let folder = tempfile::tempdir().unwrap();
     assert!(!Path::new("/etc/exeunt/config.toml").exists(), "this test needs a machine without Exeunt");
     let output = exeunt(folder.path(), &["serve"]);
@@ -219,7 +219,7 @@ fn without_a_configuration_it_is_said_where_one_was_looked_for() {
 }
 
 #[test]
-fn the_example_that_is_shown_is_accepted() {
+fn example_in_the_message_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let message = text(&exeunt(folder.path(), &["serve"]).stderr);
     let lines = message.lines().filter_map(|line| line.strip_prefix("    "));

@@ -89,7 +89,7 @@ fn is_typed(finding: &Finding) -> bool {
 
 /// Every finding has help that can be followed as it stands, which makes the finding go away and brings no new one.
 #[test]
-fn help_mends_what_it_stands_at() {
+fn suggested_fix_removes_the_problem() {
     let folder = folder();
     let path = folder.path().join("config.toml");
     let found = |text: &str| {

@@ -211,7 +211,7 @@ fn poor(mistakes: &[Mistake]) -> Vec<String> {
 }
 
 #[test]
-fn a_sound_configuration_has_nothing_to_mend() {
+fn valid_configuration_has_no_findings() {
     assert_eq!(Site::new().score(SOUND.as_bytes()), (0, String::new()));
     for (name, sound, other) in FINE {
         let text = SOUND.replace(sound, other);
@@ -220,19 +220,19 @@ fn a_sound_configuration_has_nothing_to_mend() {
 }
 
 #[test]
-fn everyday_mistakes_are_mended_by_what_is_said() {
+fn suggested_fixes_correct_everyday_mistakes() {
     let poor = poor(&EVERYDAY);
     assert!(poor.is_empty(), "{}", poor.join("\n"));
 }
 
 #[test]
-fn their_relatives_are_as_well() {
+fn suggested_fixes_correct_similar_mistakes() {
     let poor = poor(&FURTHER);
     assert!(poor.is_empty(), "{} of {}\n{}", poor.len(), FURTHER.len(), poor.join("\n"));
 }
 
 #[test]
-fn files_in_another_encoding() {
+fn reports_files_in_another_encoding() {
     let text = SOUND.replacen("# ", "", 1).replace("[login]", "# für alle\n[login]");
     let latin: Vec<u8> = text.chars().map(|sign| u8::try_from(u32::from(sign)).unwrap()).collect();
     let wide: Vec<u8> = "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
@@ -246,7 +246,7 @@ fn files_in_another_encoding() {
 }
 
 #[test]
-fn a_port_that_is_in_use() {
+fn reports_a_port_in_use() {
     let site = Site::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let text = SOUND.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
@@ -260,7 +260,7 @@ fn a_port_that_is_in_use() {
 }
 
 #[test]
-fn a_port_that_the_service_may_not_have() {
+fn reports_a_port_that_the_service_may_not_bind() {
     let site = Site { machine: Machine { service: Some(user(0)), ..Site::new().machine }, ..Site::new() };
     let (score, said) = site.score(SOUND.replace("127.0.0.1:0", "127.0.0.1:871").as_bytes());
     assert!(score == 3 && said.contains("CAP_NET_BIND_SERVICE"), "{score} {said}");
@@ -270,7 +270,7 @@ fn a_port_that_the_service_may_not_have() {
 }
 
 #[test]
-fn a_file_that_the_service_may_not_read() {
+fn reports_a_file_that_the_service_cannot_read() {
     let site = Site::new();
     let owner = fs::metadata(site.path("users.toml")).unwrap().uid();
     let site = Site { machine: Machine { service: Some(user(owner + 1)), ..Site::new().machine }, ..site };
@@ -294,7 +294,7 @@ fn user(uid: u32) -> ServiceUser {
 
 /// Paths start at the folder of the configuration, not where somebody happens to be.
 #[test]
-fn a_users_file_that_is_elsewhere() {
+fn reports_a_users_file_at_another_place() {
     let site = Site::new();
     // The tests run in the folder of the project, which has such a file.
     let (score, said) = site.score(SOUND.replace("users.toml", "Cargo.toml").as_bytes());
@@ -305,7 +305,7 @@ fn a_users_file_that_is_elsewhere() {
 
 /// The page for people who search for what they saw: every mistake, what is said of it, and what to write.
 #[test]
-fn the_page_of_mistakes_is_what_check_says() {
+fn page_of_mistakes_matches_the_output_of_check() {
     const BEGIN: &str = "| mistake | `exeunt check` says | and helps |\n|---|---|---|\n";
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration-mistakes.md");
     let written = fs::read_to_string(&page).unwrap();
@@ -328,7 +328,7 @@ fn the_page_of_mistakes_is_what_check_says() {
 
 /// Whatever is wrong with a file, the values of unknown keys are not shown.
 #[test]
-fn secrets_of_other_programs_are_not_shown() {
+fn does_not_print_secrets_of_other_programs() {
     let folder = tempfile::tempdir().unwrap();
     let lines = [
         "cookie_secret = \"hunter2\"", "cookie_secret = hunter2", "cookie_secret: hunter2", "cookie_secret hunter2;",

@@ -88,7 +88,7 @@ fn shown(mut settings: Settings) -> String {
 }
 
 #[test]
-fn it_starts_as_it_stands() {
+fn reference_configuration_is_valid_as_it_stands() {
     let settings = parse(&reference());
     assert_eq!(settings.gateway.routes.len(), 1);
     assert_eq!(settings.public_url.to_string(), "http://localhost:8080");
@@ -116,7 +116,7 @@ fn examples_are_accepted() {
 
 /// No key takes a number with a fraction: every one of them says so, under its own name.
 #[test]
-fn every_key_looks_at_what_it_is_given() {
+fn every_key_refuses_values_of_a_wrong_type() {
     let text = reference();
     let keys = lines(&text).into_iter().filter_map(|line| line.key);
     for key in keys {
@@ -143,7 +143,7 @@ fn every_key_looks_at_what_it_is_given() {
 
 /// However a file breaks off, it is explained and nothing falls over.
 #[test]
-fn a_file_that_breaks_off_is_no_accident() {
+fn truncated_configuration_does_not_panic() {
     let text = with(&reference(), |key| !EXAMPLES.contains(&key));
     for end in (0..text.len()).step_by(7).filter(|&end| text.is_char_boundary(end)) {
         if let Err(report) = config::parse("config.toml", &text[..end], Path::new("/nowhere")) {
@@ -167,7 +167,7 @@ fn the_removed_request_headers_are_listed() {
 }
 
 #[test]
-fn no_key_is_forgotten_and_none_is_made_up() {
+fn reference_lists_exactly_the_keys_that_exist() {
     let text = reference();
     let mut written: Vec<_> = lines(&text).into_iter().filter_map(|line| line.key).collect();
     written.sort();

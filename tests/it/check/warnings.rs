@@ -29,7 +29,7 @@ fn warnings(text: &str) -> Vec<String> {
 
 /// That there are no users yet is said of every one of these.
 #[test]
-fn each_is_said_under_its_key() {
+fn each_warning_is_reported_at_its_key() {
     let https = SOUND.replace("http://localhost:8080", "https://app.test");
     let cases = [
         (SOUND.to_owned(), None),
@@ -65,14 +65,14 @@ fn each_is_said_under_its_key() {
 
 /// Beside what is said of plain http anyway.
 #[test]
-fn passwords_over_plain_http_are_worth_a_word() {
+fn warns_of_passwords_over_plain_http() {
     let text = format!("{SOUND}basic = true\n").replace("localhost:8080", "app.test");
     let message = warnings(&text);
     assert!(message.iter().any(|line| line.starts_with("route[1].basic: programs send the password")), "{message:?}");
 }
 
 #[test]
-fn forms_of_own_templates_that_lead_astray_are_named() {
+fn warns_of_forms_of_custom_templates_with_an_action() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("pages")).unwrap();
     let write = |text: &str| fs::write(folder.path().join("pages/login.html"), text).unwrap();
@@ -91,7 +91,7 @@ fn forms_of_own_templates_that_lead_astray_are_named() {
 }
 
 #[test]
-fn weak_hashes_are_let_in_with_a_word() {
+fn accepts_weak_hashes_with_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("people.htpasswd");
     fs::write(&path, "alice:$apr1$ldmcqF4q$jhNVe0njMP2I.5rBUxoOD/\n").unwrap();
@@ -105,7 +105,7 @@ fn weak_hashes_are_let_in_with_a_word() {
 
 /// Changed defaults are noted where the file relies on them, for who comes from before the change.
 #[test]
-fn what_an_upgrade_changes_for_a_file_is_noted() {
+fn warns_of_changed_defaults_that_affect_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     let resolve = |_: &str, _| Ok(());
@@ -139,7 +139,7 @@ fn what_an_upgrade_changes_for_a_file_is_noted() {
 }
 
 #[test]
-fn a_problem_is_told_without_warnings_beside_it() {
+fn reports_no_warnings_beside_an_error() {
     let report = config::parse("config.toml", &SOUND.replace("listen", "lisen"), Path::new("/nowhere")).unwrap_err();
     assert_eq!(report.findings().len(), 1, "{report}");
 }

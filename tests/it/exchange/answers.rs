@@ -14,7 +14,7 @@ const CHUNKS: &str = "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0
 
 /// Whatever the application says of its connection, the client's goes on.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_application_says_of_its_connection_is_about_that_alone() {
+async fn upstream_connection_options_do_not_reach_the_client() {
     let measured = (Some("5"), None);
     let chunked = (None, Some("chunked"));
     let cases: [(&str, Script, (Option<&str>, Option<&str>), bool); 11] = [
@@ -50,7 +50,7 @@ async fn what_the_application_says_of_its_connection_is_about_that_alone() {
 
 /// The framing of chunks ends here: extensions, trailers, sizes as they were written.
 #[tokio::test(flavor = "multi_thread")]
-async fn chunks_are_written_anew() {
+async fn chunks_are_framed_again() {
     let bodies = [
         "5;a=b\r\nhello\r\n0;last\r\n\r\n",
         "5\r\nhello\r\n0\r\nX-Sum: 5\r\nSet-Cookie: exeunt=x\r\n\r\n",
@@ -67,7 +67,7 @@ async fn chunks_are_written_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_to_head_says_what_a_get_would_bring() {
+async fn answer_to_head_keeps_the_content_length() {
     let cases = [
         ("Content-Length: 9\r\n", Some("9"), true),
         ("Transfer-Encoding: chunked\r\n", None, true),
@@ -108,7 +108,7 @@ async fn answers_that_have_no_body_have_none() {
 
 /// What is between two hops stays there, and so does what the application nominates.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_belongs_to_one_connection_is_not_passed_on() {
+async fn hop_by_hop_fields_are_not_forwarded() {
     let lines = "Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nTrailer: X-Sum\r\n\
                  Proxy-Connection: keep-alive\r\nTE: trailers\r\nUpgrade: h2c\r\nX-End: 2\r\n";
     let outcome = get(says(&format!("HTTP/1.1 200 OK\r\n{lines}{HELLO}"))).await;
@@ -122,7 +122,7 @@ async fn what_belongs_to_one_connection_is_not_passed_on() {
 
 /// Everything else is.
 #[tokio::test(flavor = "multi_thread")]
-async fn lines_are_passed_on_as_they_came() {
+async fn other_fields_are_forwarded_unchanged() {
     let lines = "X-A: 1\r\nSet-Cookie: a=1\r\nX-Empty:\r\nX-A: 2\r\nx-latin: \u{e9}\"\t,;\r\n\
                  Set-Cookie: b=2; Path=/\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nServer: old\r\n";
     let outcome = get(says(&format!("HTTP/1.1 200 OK\r\n{lines}{HELLO}"))).await;
@@ -136,7 +136,7 @@ async fn lines_are_passed_on_as_they_came() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_status_is_passed_on_whatever_it_is() {
+async fn every_status_is_forwarded() {
     for (line, status) in [("226 IM Used", 226), ("451", 451), ("599 ", 599), ("299 a  b", 299), ("307 \u{e9}", 307)] {
         let outcome = get(says(&format!("HTTP/1.1 {line}\r\n{HELLO}"))).await;
         assert_eq!(outcome.answer.map(|answer| answer.status), Some(status), "{line}");
@@ -146,7 +146,7 @@ async fn a_status_is_passed_on_whatever_it_is() {
 
 /// An answer that breaks off is not delivered as a complete one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_part_is_not_passed_off_as_the_whole() {
+async fn truncated_body_is_not_completed() {
     let cases = [
         "Content-Length: 10\r\n\r\nhello",
         "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",

@@ -24,7 +24,7 @@ async fn echo_five(mut connection: Connection, first: &'static str) {
 
 /// Who asks is told; who does not is not, whatever the application says.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_100_is_passed_on_to_who_asked_for_it() {
+async fn status_100_is_forwarded_to_clients_that_expect_it() {
     let site = Site::before_one(upstream::start(|connection, _| echo_five(connection, CONTINUE)).await);
     let mut client = site.client().await;
     for _ in 0..2 {
@@ -40,7 +40,7 @@ async fn a_100_is_passed_on_to_who_asked_for_it() {
 
 /// Who does not wait for it need not get it, and an application may do without saying it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_does_not_wait_is_taken() {
+async fn body_sent_without_waiting_for_100_is_accepted() {
     for first in ["", CONTINUE] {
         let site = Site::before_one(upstream::start(move |connection, _| echo_five(connection, first)).await);
         let mut client = site.client().await;
@@ -59,7 +59,7 @@ async fn a_body_that_does_not_wait_is_taken() {
 
 /// An application that has heard enough is heard, and nothing that its client still sends is taken for a request.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_early_answer_is_passed_on_at_once() {
+async fn early_answer_is_forwarded_at_once() {
     const SMUGGLED: &str = "GET /public/smuggled HTTP/1.1\r\nHost: app.test\r\n\r\n";
     for framing in ["Content-Length: 1000000", "Transfer-Encoding: chunked"] {
         for close in ["", "Connection: close\r\n"] {
@@ -121,7 +121,7 @@ async fn an_answer_may_begin_before_the_body_is_over() {
 
 /// What the client sends reaches the application as it comes, and does not wait for the end.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_is_passed_on_as_it_comes() {
+async fn body_is_streamed_to_the_upstream() {
     let came = Arc::new(Semaphore::new(0));
     let note = Arc::clone(&came);
     let app = upstream::start(move |mut connection, _| {

@@ -16,7 +16,7 @@ const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
 /// A client that says `close` is told so too, and its connection ends behind the answer; the application's goes on.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_says_close_is_closed() {
+async fn connection_close_is_honoured() {
     let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     for lines in
         [&["Connection: close"][..], &["Connection: x, Close"], &["Connection: keep-alive", "Connection: close"]]
@@ -37,7 +37,7 @@ async fn who_says_close_is_closed() {
 
 /// A connection that the application closed while it was idle is not used, whatever the method.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_was_closed_meanwhile_is_not_used() {
+async fn closed_upstream_connection_is_not_reused() {
     for (method, body) in [("GET", ""), ("POST", "hello"), ("POST", ""), ("DELETE", "")] {
         let closed = Arc::new(Semaphore::new(0));
         let requests = Arc::new(AtomicUsize::new(0));
@@ -94,7 +94,7 @@ async fn a_half_closed_client_gets_its_answer() {
 
 /// The end of a client in the middle of its body is no end of the body.
 #[tokio::test(flavor = "multi_thread")]
-async fn half_a_body_is_not_passed_off_as_a_whole_one() {
+async fn incomplete_body_is_not_forwarded_as_complete() {
     let bodies = Arc::new(Mutex::new(Vec::new()));
     let over = Arc::new(Semaphore::new(0));
     let (log, note) = (Arc::clone(&bodies), Arc::clone(&over));

@@ -23,7 +23,7 @@ async fn statuses(client: &mut Client, request: &str) -> Vec<u16> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hints_pass_and_other_interim_answers_do_not() {
+async fn forwards_early_hints_and_no_other_interim_answers() {
     let cases: [(&str, &[u16]); 9] = [
         (HINT, &[103, 200]),
         ("HTTP/1.1 100 Continue\r\n\r\n", &[200]),
@@ -49,7 +49,7 @@ async fn hints_pass_and_other_interim_answers_do_not() {
 
 /// An early hint with fields other than links is passed on without them, or not at all.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hint_carries_nothing_but_links() {
+async fn early_hints_carry_link_fields_only() {
     let lines = [
         "Set-Cookie: exeunt=x", "Set-Cookie: a=b", "Clear-Site-Data: \"*\"", "Remote-User: bob",
         "X-Forwarded-User: bob", "Content-Length: 5", "X-Other: y",
@@ -67,7 +67,7 @@ async fn a_hint_carries_nothing_but_links() {
 
 /// A hint is passed on when it comes, not when the answer does.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hint_does_not_wait_for_the_answer() {
+async fn early_hints_are_forwarded_at_once() {
     let go_on = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
     let waits = std::sync::Arc::clone(&go_on);
     let app = crate::upstream::start(move |mut connection, _| {
@@ -93,7 +93,7 @@ async fn a_hint_does_not_wait_for_the_answer() {
 
 /// HTTP/1.0 knows none (RFC 9110 15.2).
 #[tokio::test(flavor = "multi_thread")]
-async fn an_old_client_gets_the_answer_alone() {
+async fn http_1_0_client_gets_no_interim_answers() {
     for interim in [HINT, "HTTP/1.1 100 Continue\r\n\r\n"] {
         let site = site_of(says(&format!("{interim}{HELLO}"))).await;
         let mut client = site.client().await;
@@ -105,7 +105,7 @@ async fn an_old_client_gets_the_answer_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn interim_answers_without_end_are_no_answer() {
+async fn endless_interim_answers_are_502() {
     let few = get(says(&format!("{}{HELLO}", HINT.repeat(30)))).await;
     assert_eq!(few.answer.unwrap().text(), "hello");
     let many = get(says(&format!("{}{HELLO}", HINT.repeat(33)))).await;

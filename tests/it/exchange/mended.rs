@@ -6,7 +6,7 @@ const HELLO: &str = "Content-Length: 5\r\n\r\nhello";
 
 /// Head and body, and what the client gets under `X`.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_old_programs_say_is_understood_once() {
+async fn folded_lines_of_old_programs_are_accepted() {
     let chunks = "5\r\nhello\r\n0\r\n\r\n";
     let cases: [(String, &str); 16] = [
         (format!("HTTP/1.1 200 OK\r\nX: a\r\n b\r\n{HELLO}"), "a b"),
@@ -43,7 +43,7 @@ async fn what_old_programs_say_is_understood_once() {
 
 /// A line that is folded is still one line: nothing hides in it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fold_hides_nothing() {
+async fn folded_line_cannot_hide_a_field() {
     let cookie = format!("HTTP/1.1 200 OK\r\nSet-Cookie:\r\n exeunt=x\r\nX: a\r\n Set-Cookie: exeunt=y\r\n{HELLO}");
     let answer = get(says(&cookie)).await.answer.unwrap();
     assert_eq!(answer.headers("set-cookie"), [""; 0]);
@@ -54,7 +54,7 @@ async fn a_fold_hides_nothing() {
 
 /// What has no single reading is no answer.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_be_read_in_two_ways_is_502() {
+async fn ambiguous_answer_is_502() {
     let cases = [
         "X: a\rb\r\nContent-Length: 5\r\n",
         "X: a\0b\r\nContent-Length: 5\r\n",
@@ -87,7 +87,7 @@ async fn what_can_be_read_in_two_ways_is_502() {
 
 /// What comes after the end of an answer is discarded, and the connection is closed.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_behind_an_answer_is_not_read() {
+async fn bytes_after_an_answer_are_discarded() {
     let second = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
     let answers = [
         format!("HTTP/1.1 200 OK\r\n{HELLO}"),

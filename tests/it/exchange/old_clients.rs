@@ -4,7 +4,7 @@ use super::harness::{says, says_and_closes, site_of};
 
 /// An answer, all that a client of HTTP/1.0 gets for it, and whether the end is told by the close alone.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_body_comes_plain() {
+async fn http_1_0_client_gets_an_unchunked_body() {
     let chunks = "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3;a=b\r\nhel\r\n2\r\nlo\r\n0\r\nX-Sum: 5\r\n\r\n";
     let cases = [
         (says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"), Some("5")),
@@ -31,7 +31,7 @@ async fn the_body_comes_plain() {
 
 /// A connection goes on where the client asks for it and the end of the body can be told.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_is_kept_where_it_can_be() {
+async fn http_1_0_connection_is_kept_alive_on_request() {
     let page = "GET /public/x HTTP/1.0\r\nHost: app.test\r\nConnection: Keep-Alive\r\n\r\n";
     let measured = site_of(says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")).await;
     let mut client = measured.client().await;
@@ -48,7 +48,7 @@ async fn a_connection_is_kept_where_it_can_be() {
 
 /// Health checks of this kind are told what is missing.
 #[tokio::test(flavor = "multi_thread")]
-async fn our_own_answers_are_understood() {
+async fn http_1_0_client_gets_the_gateways_own_answers() {
     let site = site_of(says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")).await;
     let cases = [("GET /x HTTP/1.0\r\nHost: app.test\r\n\r\n", "401"), ("GET / HTTP/1.0\r\n\r\n", "400")];
     for (page, status) in cases {

@@ -63,7 +63,7 @@ fn plain(raw: &str) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn our_own_pages_are_asked_for_byte_by_byte() {
+async fn own_pages_are_served_to_requests_sent_byte_by_byte() {
     let (site, _echo) = Site::with_echo().await;
     let form = format!("username=alice&password={}", PASSWORD.replace(' ', "+"));
     let texts = [
@@ -115,7 +115,7 @@ async fn answers_come_byte_by_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_answer_is_none_however_it_comes() {
+async fn malformed_answer_is_502_in_any_segmentation() {
     for bytes in [
         "HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nhello",
         "HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n",
@@ -148,7 +148,7 @@ async fn trickling(bytes: &str, closes: bool) -> Site {
 
 /// A whole conversation in the smallest pieces: what is echoed is what was sent.
 #[tokio::test(flavor = "multi_thread")]
-async fn both_ways_at_once() {
+async fn both_directions_in_pieces_at_once() {
     let app = upstream::start(|mut connection, _| async move {
         while let Some(whole) = connection.raw_request().await {
             let body = whole.split_once("\r\n\r\n").unwrap().1;

@@ -25,7 +25,7 @@ async fn requests_without_a_body_are_answered_in_order() {
 
 /// What could be a part of the request to somebody who reads another length is not taken, and the client is told.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_behind_a_body_is_not_taken() {
+async fn bytes_after_a_body_are_not_read_as_a_request() {
     let (site, echo) = Site::with_echo().await;
     let firsts = [
         request("POST", "/public/x", &[], "hello"),

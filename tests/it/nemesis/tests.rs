@@ -35,7 +35,7 @@ pub(super) fn nothing_is_wrong(verdict: &Verdict) {
 }
 
 #[test]
-fn sessions_in_a_file_are_what_was_answered() {
+fn history_is_consistent_with_sessions_in_a_file() {
     let (one, clients) = (gateway("sqlite:sessions.db"), Clients::default());
     let mut program = Some(one.start());
     clients.run(&[&one], 8, || {
@@ -61,7 +61,7 @@ fn sessions_in_a_file_are_what_was_answered() {
 }
 
 #[test]
-fn sessions_on_a_server_are_what_was_answered() {
+fn history_is_consistent_with_sessions_on_a_server() {
     let folder = tempfile::tempdir().unwrap();
     // What it has answered is on its disk.
     let durable = ["--appendonly", "yes", "--appendfsync", "always"];

@@ -44,7 +44,7 @@ pub fn path_of(session: usize, user: User, in_order: bool) -> String {
 pub const PUBLIC: &str = "/public";
 
 /// The path of a request without a session.
-pub fn path_of_nobody(in_order: bool) -> &'static str {
+pub fn public_path(in_order: bool) -> &'static str {
     if in_order { "/public/order" } else { "/public/any" }
 }
 

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_on_in_another_session_ends_with_that_one() {
+    fn request_of_another_session_is_judged_by_that_session() {
         for (head, request, want) in [(95, 65, RESURRECTED), (95, 55, FINE), (101, 55, LATE)] {
             let mut history = two();
             history.ended.extend([ended(Which::One(0), (50, 60)), ended(Which::One(1), (90, 100))]);
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_up_when_it_is_and_not_before() {
+    fn end_by_lifetime_is_neither_early_nor_late() {
         let cases: [(&[(u64, Outcome)], Wrongs); 10] = [
             (&[(59, Served), (118, Served)], FINE),
             (&[(60, Served)], OUTLIVED),

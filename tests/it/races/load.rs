@@ -16,7 +16,7 @@ use http::Method;
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
-use super::application::{Application, PUBLIC, name_of, path_of, path_of_nobody};
+use super::application::{Application, PUBLIC, name_of, path_of, public_path};
 use super::browser::{Browser, Given};
 use super::history::{At, Ended, History, Lives, Opened, Outcome, Used, Which, Wrongs};
 use crate::admin::Office;
@@ -159,7 +159,7 @@ impl<'a> Client<'a> {
             110..115 => self.sign_out(browser, "/logout?everywhere=1"),
             115..120 => self.end_others(browser),
             120..125 => self.revoke(),
-            125..150 => self.ask_as_nobody(browser),
+            125..150 => self.ask_without_a_session(browser),
             150..230 => self.show_a_copy(),
             _ => self.ask(browser),
         }
@@ -229,9 +229,9 @@ impl<'a> Client<'a> {
         answer
     }
 
-    fn ask_as_nobody(&mut self, browser: &Browser) {
+    fn ask_without_a_session(&mut self, browser: &Browser) {
         let (None, line) = browser.now() else { return self.ask(browser) };
-        self.exchange("GET", path_of_nobody(browser.turn.is_some()), &[&line], "");
+        self.exchange("GET", public_path(browser.turn.is_some()), &[&line], "");
     }
 
     /// Signs somebody in, in place of who may be signed in.
@@ -341,12 +341,12 @@ fn nothing_goes_wrong(store: Option<SqliteStore>, folder: &Path) {
 }
 
 #[test]
-fn nothing_goes_wrong_in_memory() {
+fn concurrent_users_with_sessions_in_memory() {
     nothing_goes_wrong(None, Path::new(""));
 }
 
 #[test]
-fn nothing_goes_wrong_on_disk() {
+fn concurrent_users_with_sessions_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("sessions.db")).unwrap();
     nothing_goes_wrong(Some(store), folder.path());

@@ -33,7 +33,7 @@ fn never_inside(folder: &Path, outside: &str) {
 }
 
 #[test]
-fn a_failover_keeps_everybody_as_they_are() {
+fn failover_keeps_sessions_and_ends() {
     let folder = tempfile::tempdir().unwrap();
     let (nodes, sentinels, [a, b]) = looked_after(folder.path());
     let (one, other) = start(&a, &b);
@@ -55,7 +55,7 @@ fn a_failover_keeps_everybody_as_they_are() {
 }
 
 #[test]
-fn a_primary_that_hangs_is_replaced_and_changes_nothing_when_it_is_back() {
+fn hanging_primary_is_replaced_and_rejoins_as_a_replica() {
     let folder = tempfile::tempdir().unwrap();
     let (nodes, sentinels, [a, b]) = looked_after(folder.path());
     let (one, other) = start(&a, &b);

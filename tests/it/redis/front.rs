@@ -91,16 +91,16 @@ fn gateways(count: usize, server: &RedisServer, upstream: &str) -> Vec<tempfile:
 }
 
 #[test]
-fn two_gateways_behind_nginx_are_as_one() {
-    are_as_one(2);
+fn two_gateways_behind_nginx_act_as_one() {
+    act_as_one(2);
 }
 
 #[test]
-fn three_gateways_behind_nginx_are_as_one() {
-    are_as_one(3);
+fn three_gateways_behind_nginx_act_as_one() {
+    act_as_one(3);
 }
 
-fn are_as_one(count: usize) {
+fn act_as_one(count: usize) {
     let folder = tempfile::tempdir().unwrap();
     let server = RedisServer::start(folder.path());
     let folders = gateways(count, &server, &start_application(folder.path()));
@@ -111,7 +111,7 @@ fn are_as_one(count: usize) {
     }
     let nginx = Nginx::before(&folders);
     let front = nginx.path();
-    everybody_serves(front, count);
+    every_gateway_serves(front, count);
     cookies_are_there(front);
     all_sessions_are_listed(front, count);
     another_host_is_opened(front, count);
@@ -124,7 +124,7 @@ fn statuses(front: &Path, cookie: &str, count: usize) -> BTreeSet<u16> {
     (0..count).map(|_| status(front, cookie).unwrap()).collect()
 }
 
-fn everybody_serves(front: &Path, count: usize) {
+fn every_gateway_serves(front: &Path, count: usize) {
     let cookie = sign_in(front).unwrap();
     let served: BTreeSet<_> = (0..2 * count)
         .map(|_| {

@@ -35,7 +35,7 @@ fn with_shop(server: &RedisServer, folder: &Path) -> [tempfile::TempDir; 2] {
 
 /// Every step at another gateway than the one before.
 #[test]
-fn a_code_is_good_at_every_gateway_and_once() {
+fn hand_over_code_is_accepted_once_at_any_gateway() {
     let folder = tempfile::tempdir().unwrap();
     let server = RedisServer::start(folder.path());
     let [a, b] = with_shop(&server, folder.path());
@@ -76,7 +76,7 @@ fn a_code_is_good_at_every_gateway_and_once() {
 
 /// The session ends by way of one gateway, and its browser comes to the other one, which has never seen it.
 #[test]
-fn what_a_browser_has_to_forget_every_gateway_knows() {
+fn cookie_debts_are_known_to_every_gateway() {
     let folder = tempfile::tempdir().unwrap();
     let server = RedisServer::start(folder.path());
     let upstream = start_application(folder.path());

@@ -54,7 +54,7 @@ fn sorted(line: &str) -> Vec<&str> {
 }
 
 #[test]
-fn what_one_gateway_answered_the_next_request_has_at_the_other() {
+fn cookie_set_at_one_gateway_is_sent_by_the_other() {
     let folder = tempfile::tempdir().unwrap();
     let server = RedisServer::start(folder.path());
     let upstream = start_application(folder.path());
@@ -74,7 +74,7 @@ fn what_one_gateway_answered_the_next_request_has_at_the_other() {
 
 /// 20 in each of 10 sessions, all at the same time, half of them by way of each gateway.
 #[test]
-fn none_of_200_cookies_is_lost_that_both_set_at_the_same_time() {
+fn concurrent_cookies_of_two_gateways_are_all_kept() {
     let folder = tempfile::tempdir().unwrap();
     let server = RedisServer::start(folder.path());
     let upstream = start_application(folder.path());

@@ -103,7 +103,7 @@ fn becomes(folder: &Path, cookie: &str, want: u16) {
 }
 
 #[test]
-fn what_ends_at_one_gateway_has_ended_at_the_other_when_that_is_answered() {
+fn answered_end_holds_at_the_other_gateway() {
     let (_folder, _server, [a, b]) = two("5s");
     let (one, other) = start(&a, &b);
     for _ in 0..20 {
@@ -124,7 +124,7 @@ fn what_ends_at_one_gateway_has_ended_at_the_other_when_that_is_answered() {
 }
 
 #[test]
-fn a_gateway_that_was_killed_delays_an_end_and_prevents_none() {
+fn killed_gateway_delays_an_end_but_does_not_prevent_it() {
     let (_folder, _server, [a, b]) = two("2s");
     let (one, other) = start(&a, &b);
     let cookie = other.sign_in();
@@ -140,7 +140,7 @@ fn a_gateway_that_was_killed_delays_an_end_and_prevents_none() {
 }
 
 #[test]
-fn a_server_that_is_silent_lets_nobody_in_and_signs_nobody_out() {
+fn hanging_server_causes_503_and_ends_no_session() {
     let (_folder, server, [a, b]) = two("1s");
     let (one, other) = start(&a, &b);
     let cookie = one.sign_in();
@@ -168,7 +168,7 @@ fn a_server_that_is_silent_lets_nobody_in_and_signs_nobody_out() {
 }
 
 #[test]
-fn a_server_that_lost_everything_signs_everybody_out() {
+fn empty_server_ends_all_sessions() {
     let (_folder, mut server, [a, b]) = two("2s");
     let (one, other) = start(&a, &b);
     let cookie = one.sign_in();
@@ -193,7 +193,7 @@ fn calls(server: &RedisServer) -> u64 {
 }
 
 #[test]
-fn a_session_that_is_known_needs_no_network() {
+fn known_session_is_served_without_the_server() {
     let (_folder, server, [a, b]) = two("1m");
     let (one, other) = start(&a, &b);
     let cookie = one.sign_in();
@@ -215,7 +215,7 @@ fn what_was_answered_survives_a_kill_of_a_gateway() {
 }
 
 #[test]
-fn a_server_that_deletes_keys_is_warned_of() {
+fn warns_of_an_eviction_policy_that_deletes_keys() {
     let folder = tempfile::tempdir().unwrap();
     let server = RedisServer::start(folder.path());
     let gateway = gateway_on(&server, "5s");

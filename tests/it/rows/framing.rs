@@ -36,7 +36,7 @@ async fn all_refused(lines: &[&str], behind: &str) {
 
 /// A body that the gateway does not read is not taken for the next request (request smuggling).
 #[tokio::test(flavor = "multi_thread")]
-async fn t99_the_body_of_a_request_that_is_answered_here_is_no_request() {
+async fn t99_body_of_an_own_answer_is_not_a_request() {
     let (site, echo) = Site::with_echo().await;
     let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{SMUGGLED}\r\n0\r\n\r\n", SMUGGLED.len());
     let measured = format!("Content-Length: {}\r\n\r\n{SMUGGLED}", SMUGGLED.len());
@@ -78,7 +78,7 @@ const HANDSHAKE: [&str; 4] = [
 
 /// Nothing that is sent behind an upgrade request reaches the application before it has agreed.
 #[tokio::test(flavor = "multi_thread")]
-async fn t100_bytes_behind_a_handshake_are_no_request() {
+async fn t100_bytes_after_a_handshake_are_not_a_request() {
     let good = request("GET", "/socket", &HANDSHAKE, "") + SMUGGLED;
     let declined = raw(&good).await;
     assert_eq!((declined.status(), declined.seen.len()), (200, 1), "the application declined: {:?}", declined.seen);
@@ -99,7 +99,7 @@ async fn t100_bytes_behind_a_handshake_are_no_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t101_a_body_has_one_length_told_in_one_way() {
+async fn t101_conflicting_body_lengths_are_refused() {
     all_refused(
         &[
             "Transfer-Encoding: chunked, identity",
@@ -188,7 +188,7 @@ async fn t104_neither_names_nor_lengths_are_empty() {
 
 /// What is tolerated in a chunk's line is not passed on: the body is framed by the gateway.
 #[tokio::test(flavor = "multi_thread")]
-async fn t105_odd_chunk_lines_are_refused_or_written_anew() {
+async fn t105_odd_chunk_lines_are_refused_or_framed_again() {
     let bodies = [
         "5\nabcde\n0\n\n", "5;a=b\nabcde\r\n0\r\n\r\n", "5\r\nabcde\n0\r\n\r\n", "5;a\0b\r\nabcde\r\n0\r\n\r\n",
         "5 \r\nabcde\r\n0\r\n\r\n", "5;a=\"\n\"\r\nabcde\r\n0\r\n\r\n", "5;\r\nabcde\r\n0\r\n\r\n",

@@ -145,7 +145,7 @@ async fn h16_cookie_lines_are_joined_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn h17_the_way_of_a_request_is_told_by_us() {
+async fn h17_forwarding_headers_are_written_by_the_gateway_only() {
     let names = [
         "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix",
         "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Uri", "Forwarded", "X-Real-IP", "True-Client-IP",
@@ -226,7 +226,7 @@ async fn h20_what_concerns_the_connection_stays_on_it() {
 
 /// Each is how some other product tells an application who somebody is, or where.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_client_speaks_for_another_product() {
+async fn headers_of_other_products_are_removed() {
     none_gets_through(&[
         "X-Remote-Group", "X-Original-Host", "X-Original-Forwarded-For", "X-Auth-Request-User", "X-Authentik-Username",
         "Cf-Access-Authenticated-User-Email", "Cf-Access-Jwt-Assertion", "Tailscale-User-Login",
@@ -240,7 +240,7 @@ async fn no_client_speaks_for_another_product() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_stands_beside_a_configured_name_is_not_believed() {
+async fn look_alikes_of_a_configured_header_are_removed() {
     let (site, echo) = Site::with_echo_and(|setup| {
         let name = http::HeaderName::from_static("x-shop-user");
         setup.gateway.identity.insert(name, Template::parse("{user}").unwrap());
@@ -257,7 +257,7 @@ async fn what_stands_beside_a_configured_name_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn h21_certificates_of_clients_are_nobodys_to_tell() {
+async fn h21_client_certificate_headers_are_removed() {
     none_gets_through(&[
         "X-SSL-Client-Cert", "X-SSL-Client-S-DN", "X-SSL-Client-Verify", "X-Client-Cert", "X-Forwarded-Client-Cert",
         "Client-Cert", "Client-Cert-Chain", "SSL-Client-Cert", "X-ARR-ClientCert",
@@ -285,7 +285,7 @@ async fn h22_authorization_is_the_clients_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_of_ours_stays_with_us() {
+async fn password_of_a_gateway_user_is_not_forwarded() {
     let (site, echo) = Site::with_echo_and(|setup| {
         for route in &mut setup.gateway.routes {
             route.basic = true;
@@ -313,7 +313,7 @@ async fn a_password_of_ours_stays_with_us() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_application_takes_no_cookie_of_ours_away() {
+async fn application_cannot_delete_the_gateways_cookie() {
     let echo = Echo::answering("Clear-Site-Data: \"cookies\", \"storage\"\r\n").await;
     let site = Site::before_one(echo.address);
     let alice = site.session_of("alice").await;

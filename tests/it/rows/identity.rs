@@ -141,7 +141,7 @@ async fn t09_every_spelling_together_leaves_one_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t10_a_prefix_is_nobodys_to_tell() {
+async fn t10_forwarded_prefix_is_removed() {
     none_gets_through(&["X-Forwarded-Prefix", "X_Forwarded_Prefix", "X-Forwarded-Anything"]).await;
 }
 
@@ -157,7 +157,7 @@ async fn t11_the_port_does_not_follow_a_claimed_scheme() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t12_a_strangers_word_about_its_address_is_not_passed_on() {
+async fn t12_address_claimed_by_a_client_is_not_forwarded() {
     let (site, echo) = Site::with_echo().await;
     let claims =
         ["X-Forwarded-For: 10.0.0.1", "X-Real-IP: 10.0.0.1", "Forwarded: for=10.0.0.1", "True-Client-IP: 10.0.0.1"];
@@ -170,7 +170,7 @@ async fn t12_a_strangers_word_about_its_address_is_not_passed_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t13_who_is_believed_is_named_and_nobody_is_by_default() {
+async fn t13_only_named_proxies_are_trusted() {
     let claims = ["X-Forwarded-For: 10.0.0.1, 192.0.2.7", "X-Forwarded-Proto: https"];
     for (network, told) in [("10.0.0.0/8", ["127.0.0.1", "http"]), ("127.0.0.0/8", ["192.0.2.7, 127.0.0.1", "https"])] {
         let trusted = TrustedProxies { networks: vec![network.parse().unwrap()], unix: false };
@@ -244,7 +244,7 @@ async fn t19_h24_no_value_is_two_values_or_two_lines() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t20_a_lone_carriage_return_is_no_part_of_anybody() {
+async fn t20_lone_carriage_return_is_refused() {
     for value in ["a\rb", "a\r", "\ra", "a\u{b}b", "a\u{85}b", "a\u{7f}"] {
         let lone = [value.to_owned()];
         let identities = [
@@ -265,7 +265,7 @@ async fn t20_a_lone_carriage_return_is_no_part_of_anybody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t22_h23_our_cookie_stays_here_and_the_others_go_on() {
+async fn t22_h23_session_cookie_is_removed_and_others_are_forwarded() {
     let (site, echo) = Site::with_echo().await;
     let alice = site.sign_in("alice").await;
     let own = alice.strip_prefix("Cookie: ").unwrap();
@@ -284,7 +284,7 @@ async fn t22_h23_our_cookie_stays_here_and_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t23_h26_what_is_ours_is_not_taken_from_an_application() {
+async fn t23_h26_application_cannot_set_the_gateways_cookie() {
     let echo = Echo::answering(
         "Set-Cookie: exeunt=stolen; Path=/\r\nSet-Cookie: app=1\r\nset-cookie: __Host-exeunt=stolen; Secure; Path=/\r\n\
          Set-Cookie: EXEUNT=other\r\nX-Forwarded-User: root\r\nX-App: yes\r\n",

@@ -94,7 +94,7 @@ fn numbered(letter: char, number: u32) -> String {
 }
 
 #[test]
-fn no_row_is_forgotten_and_none_is_made_up() {
+fn tests_cover_exactly_the_rows_of_the_table() {
     let wanted: BTreeSet<_> =
         ROWS.iter().flat_map(|(letter, numbers)| numbers.clone().map(|number| numbered(*letter, number))).collect();
     let names: Vec<_> = SOURCES.iter().flat_map(|source| tests(source)).map(|(name, _)| name).collect();
@@ -112,7 +112,7 @@ fn no_row_is_forgotten_and_none_is_made_up() {
 }
 
 #[test]
-fn what_is_left_is_listed_and_fails() {
+fn rows_left_open_are_listed_and_fail() {
     let all: Vec<_> = SOURCES.iter().flat_map(|source| tests(source)).collect();
     let left = all.iter().map(|(name, _)| name).filter(|name| name.starts_with("left_"));
     let left: BTreeSet<_> = left.cloned().collect();

@@ -41,7 +41,7 @@ async fn t115_the_log_has_one_line_a_line_and_no_secret() {
 
 /// No byte of a header makes anything fall over, on any address of ours.
 #[tokio::test(flavor = "multi_thread")]
-async fn t120_bytes_beyond_ascii_are_no_accident() {
+async fn t120_bytes_beyond_ascii_do_not_panic() {
     let (site, echo) = open_site().await;
     let headers = [
         "Host", "Cookie", "Origin", "Referer", "User-Agent", "Accept", "Accept-Language", "Content-Type",

@@ -9,7 +9,7 @@ use crate::site::harness::Site;
 use crate::upstream::header;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t24_a_query_is_no_part_of_the_path() {
+async fn t24_query_does_not_affect_the_path() {
     let (site, echo) = open_site().await;
     for target in ["/admin?/public/", "/admin/x?/public/", "/admin?x=/../public/"] {
         let page = site.get(target, &["Accept: text/html"]).await;
@@ -22,7 +22,7 @@ async fn t24_a_query_is_no_part_of_the_path() {
 
 /// No browser sends a fragment.
 #[tokio::test(flavor = "multi_thread")]
-async fn t25_a_fragment_is_no_part_of_a_target() {
+async fn t25_targets_with_a_fragment_are_refused() {
     all_refused(&["/admin#/public/", "/admin?x#/public/", "/public#", "/x#y", "http://app.test/x#y"]).await;
     all_refused(&["/admin%23/public/", "/public%23/admin"]).await;
 }
@@ -142,7 +142,7 @@ async fn t33_what_cannot_be_read_is_not_forwarded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t34_what_is_encoded_anew_is_refused() {
+async fn t34_targets_that_an_upstream_would_encode_again_are_refused() {
     all_refused(&["/admin%3f/public", "/public%3f/../admin", "/public%20%00/admin"]).await;
     let (site, echo) = open_site().await;
     for raw in ["/public \0/admin", "/public\0/admin", "/admin\t/public", "/public\x0b/admin", "/\u{e4}"] {

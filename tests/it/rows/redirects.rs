@@ -170,7 +170,7 @@ async fn t52_no_line_break_gets_into_a_location() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t53_a_target_that_is_named_twice_is_none() {
+async fn t53_repeated_target_parameter_is_ignored() {
     let (site, _echo) = Site::with_echo().await;
     for query in [
         "next=/ok&next=//evilsite.test", "next=//evilsite.test&next=/ok", "next=/a&next=/b", "next=/a&rd=/b",

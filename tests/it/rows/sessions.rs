@@ -40,7 +40,7 @@ const ROUNDS: usize = 3;
 
 /// Many people, all at once, in and out: nobody is ever somebody else.
 #[tokio::test(flavor = "multi_thread")]
-async fn t55_nobody_is_mistaken_for_somebody_else() {
+async fn t55_concurrent_users_are_not_confused() {
     let (site, _echo) = Site::with_echo().await;
     let site = Arc::new(site);
     let tasks = (0..TASKS).map(|task| {
@@ -120,7 +120,7 @@ async fn t60_a_sign_in_gives_a_new_cookie_and_ends_the_old_session() {
 
 /// The half of this row about a store that fails comes with the first store that can.
 #[tokio::test(flavor = "multi_thread")]
-async fn t61_a_cookie_that_cannot_be_read_is_no_session() {
+async fn t61_malformed_cookie_is_not_a_session() {
     let (site, echo) = Site::with_echo().await;
     let alice = site.session_of("alice").await;
     let value = alice.split_once('=').unwrap().1;
@@ -154,7 +154,7 @@ async fn t61_a_cookie_that_cannot_be_read_is_no_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t66_no_cookie_says_how_many_cookies_there_are() {
+async fn t66_number_of_cookies_is_not_taken_from_a_cookie() {
     let (site, echo) = Site::with_echo().await;
     let begun = Instant::now();
     for line in ["exeunt_chunks=99999999", "exeunt.0=a; exeunt.99999999=b", "__Host-exeunt_chunks=99999999; exeunt=x"] {
@@ -167,7 +167,7 @@ async fn t66_no_cookie_says_how_many_cookies_there_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t67_no_cookie_makes_anything_fall_over() {
+async fn t67_hostile_cookies_do_not_panic() {
     let (site, echo) = Site::with_echo().await;
     let alice = site.session_of("alice").await;
     let own = alice.strip_prefix("Cookie: ").unwrap();
@@ -193,7 +193,7 @@ async fn t67_no_cookie_makes_anything_fall_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t68_a_cookie_within_another_is_none() {
+async fn t68_cookie_inside_another_value_is_not_a_session() {
     let (site, echo) = Site::with_echo().await;
     let alice = site.session_of("alice").await;
     let own = alice.strip_prefix("Cookie: ").unwrap();
@@ -254,7 +254,7 @@ async fn t69_two_live_session_cookies_end_both() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t72_no_other_secret_of_ours_is_a_session() {
+async fn t72_other_secrets_are_not_accepted_as_sessions() {
     let (site, echo) = Site::with_echo().await;
     let form = "username=alice&password=wonder+land";
     let signed_in = site.ask("POST", "/login", &[FORM], form).await;
@@ -275,7 +275,7 @@ async fn t72_no_other_secret_of_ours_is_a_session() {
 const NAVIGATION: [&str; 2] = ["Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t73_another_site_signs_nobody_out() {
+async fn t73_cross_site_requests_do_not_sign_out() {
     let (site, _echo) = Site::with_echo().await;
     let alice = site.session_of("alice").await;
     let foreign: [(&str, &[&str], u16); 11] = [
@@ -312,7 +312,7 @@ async fn t73_another_site_signs_nobody_out() {
 
 /// Every address of ours that changes something: there are two, and the rest takes no POST.
 #[tokio::test(flavor = "multi_thread")]
-async fn t74_another_site_changes_nothing_of_ours() {
+async fn t74_cross_site_requests_change_nothing() {
     let (site, _echo) = Site::with_echo().await;
     let alice = site.session_of("alice").await;
     let form = "username=bob&password=wonder+land";

@@ -18,7 +18,7 @@ async fn p02_a_slash_at_its_end_makes_no_difference() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p03_what_could_be_logout_to_somebody_is_refused() {
+async fn p03_targets_that_some_parsers_read_as_logout_are_refused() {
     all_refused(&[
         "//logout", "///logout", "/\\logout", "/logout\\", "/logout%2f", "/logout%5c", "/logout%00", "/logout%20",
         "/logout%09", "/logout%3b", "/logout;x=1", "/logout%3fx", "/logout%23", "/log%6fut%", "/logout%zz",

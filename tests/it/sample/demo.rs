@@ -69,7 +69,7 @@ fn json(line: &str, folder: &Path) -> serde_json::Value {
 }
 
 #[test]
-fn every_line_to_try_does_what_is_said() {
+fn printed_examples_do_what_they_say() {
     let demo = Demo::start();
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -108,7 +108,7 @@ fn every_line_to_try_does_what_is_said() {
 
 /// What operators check a deployment with; its own faults are the business of tests/e2e/smoke.py.
 #[test]
-fn the_smoke_test_finds_nothing_wrong_with_it() {
+fn smoke_test_passes_on_the_demo() {
     let demo = Demo::start();
     let line = format!("echo wonderland | deploy/smoke {} alice --echo /headers.json", demo.url());
     let message = output(&line, Path::new(env!("CARGO_MANIFEST_DIR")));
@@ -116,7 +116,7 @@ fn the_smoke_test_finds_nothing_wrong_with_it() {
 }
 
 #[test]
-fn it_stops_when_it_is_told_to() {
+fn demo_stops_at_sigint() {
     let mut demo = Demo::start();
     let told = Command::new("kill").args(["-INT", &demo.process.id().to_string()]).status().unwrap();
     assert!(told.success());
@@ -124,7 +124,7 @@ fn it_stops_when_it_is_told_to() {
 }
 
 #[test]
-fn it_never_listens_to_others() {
+fn demo_listens_on_loopback_only() {
     for address in ["0.0.0.0:0", "[::]:0", "8080"] {
         let status = exeunt(&["demo", "--listen", address]).status().unwrap();
         assert_eq!(status.code(), Some(2), "{address}");

@@ -62,7 +62,7 @@ async fn the_language_cookie_passes_both_ways_and_scripts_may_read_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_shop_sees_what_the_gateway_says_and_nothing_that_is_forged() {
+async fn shop_sees_the_gateways_identity_and_no_forged_one() {
     let (site, _sample) = site().await;
     let alice = both(&site.sign_in("alice").await, "Cookie: lang=en");
     let forged = ["X-Forwarded-User: root", "x_forwarded_user: root", "X-Forwarded-Groups: root", "Remote-User: root"];
@@ -78,7 +78,7 @@ async fn the_shop_sees_what_the_gateway_says_and_nothing_that_is_forged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_shops_own_way_out_leaves_the_gateways_session() {
+async fn shop_logout_keeps_the_gateways_session() {
     let (site, _sample) = site().await;
     let alice = site.sign_in("alice").await;
     site.ask("POST", "/cart", &[&alice, FORM], "add=bear").await;

@@ -16,7 +16,7 @@ async fn a_silent_socket_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_that_trickles_is_cut() {
+async fn slow_head_is_cut() {
     let harness = Harness::open(local());
     let (mut reader, mut writer) = Client::of(&harness).await.stream.into_split();
     let trickling = async {
@@ -56,7 +56,7 @@ async fn an_idle_connection_is_closed_after_a_longer_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_exchange_may_take_its_time() {
+async fn exchange_has_no_deadline() {
     let mut harness = Harness::open(local());
     let mut client = Client::of(&harness).await;
     client.ask("/wait").await;
@@ -69,7 +69,7 @@ async fn an_exchange_may_take_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_takes_nothing_is_cut() {
+async fn client_that_does_not_read_is_cut() {
     let mut harness = Harness::open(local());
     let mut client = Client::of(&harness).await;
     client.ask("/endless").await;

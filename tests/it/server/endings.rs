@@ -20,7 +20,7 @@ async fn waiting_exchange() -> (Harness, Client, Arc<exeunt::proxy::Connection>)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cut_without_grace_is_at_once() {
+async fn cut_without_grace_is_immediate() {
     let (mut harness, mut client, connection) = waiting_exchange().await;
     connection.cut().signal(Duration::ZERO);
     assert_eq!(client.rest().await, "");
@@ -103,7 +103,7 @@ async fn a_drain_has_an_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_stop_is_at_once() {
+async fn second_stop_is_immediate() {
     let (harness, mut client, _) = waiting_exchange().await;
     harness.server.stop();
     harness.server.stop_now();
@@ -113,7 +113,7 @@ async fn a_second_stop_is_at_once() {
 
 /// A bug ends the exchange that met it, and nothing else: its place is free again, and its accounting is done.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_ends_its_exchange_alone() {
+async fn panic_ends_only_its_exchange() {
     let (mut harness, mut other, _) = waiting_exchange().await;
     for _ in 0..3 {
         let mut client = Client::of(&harness).await;

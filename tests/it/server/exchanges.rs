@@ -49,7 +49,7 @@ async fn requests_that_come_together_are_answered_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_application_knows_its_client() {
+async fn application_receives_the_clients_address() {
     let harness = Harness::open(local());
     let mut client = Client::of(&harness).await;
     let own = client.stream.local_addr().unwrap().to_string();

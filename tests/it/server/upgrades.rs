@@ -17,7 +17,7 @@ async fn upgraded(first_bytes: &str) -> (Harness, Client) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_byte_is_lost_and_none_comes_twice() {
+async fn upgrade_keeps_every_byte_once() {
     let first = "first ".repeat(200);
     let (_house, mut client) = upgraded(&first).await;
     assert_eq!(client.exactly(first.len()).await, first);
@@ -26,21 +26,21 @@ async fn no_byte_is_lost_and_none_comes_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_than_is_read_at_once_arrives_whole() {
+async fn upgrade_keeps_bytes_beyond_the_read_buffer() {
     let first: String = (0..20_000).map(|number| format!("{number} ")).collect();
     let (_house, mut client) = upgraded(&first).await;
     assert_eq!(client.exactly(first.len()).await, first);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_sent_yet_is_fine_too() {
+async fn upgrade_works_without_early_bytes() {
     let (_house, mut client) = upgraded("").await;
     client.say("later").await;
     assert_eq!(client.exactly(5).await, "later");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_has_no_deadline_and_ends_when_its_client_leaves() {
+async fn upgrade_has_no_deadline_and_ends_with_its_client() {
     let (mut harness, mut client) = upgraded("").await;
     assert_eq!(within(harness.over.recv()).await.unwrap(), "/upgrade");
     client.say("a").await;
@@ -54,7 +54,7 @@ async fn it_has_no_deadline_and_ends_when_its_client_leaves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_reaches_it_as_a_cut() {
+async fn stop_cuts_upgraded_connections() {
     let (harness, mut client) = upgraded("a").await;
     client.exactly(1).await;
     harness.server.stop();
@@ -63,7 +63,7 @@ async fn a_stop_reaches_it_as_a_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_listen_to_a_cut_is_ended_with_the_drain() {
+async fn upgraded_connection_that_ignores_a_cut_ends_with_the_drain() {
     let harness = Harness::open(local());
     let mut client = Client::of(&harness).await;
     client.say(&HANDSHAKE.replace("/upgrade", "/stubborn")).await;

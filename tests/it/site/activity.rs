@@ -34,7 +34,7 @@ async fn is_signed_in(site: &Site, cookie: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_sends_a_long_body_is_there() {
+async fn sending_a_long_body_counts_as_activity() {
     let app = upstream::start(async |mut connection, _| {
         while connection.raw_request().await.is_some() {
             connection.answer(200, "", "got it").await;
@@ -80,7 +80,7 @@ async fn piecemeal(lines: &'static str) -> (Site, Arc<Semaphore>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_takes_a_long_answer_is_there() {
+async fn reading_a_long_answer_counts_as_activity() {
     let (site, go_on) = piecemeal("Content-Type: application/zip\r\n").await;
     let alice = site.session_of("alice").await;
     let mut client = site.client().await;
@@ -97,7 +97,7 @@ async fn who_takes_a_long_answer_is_there() {
 
 /// A stream is cut at the idle timeout of its session, whatever its content type is.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_application_pushes_keeps_nobody() {
+async fn pushed_data_does_not_count_as_activity() {
     let pushes = [
         "Content-Type: text/event-stream\r\n",
         "Content-Type: text/plain\r\nContent-Type: text/event-stream\r\n",
@@ -126,7 +126,7 @@ async fn what_an_application_pushes_keeps_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn polls_keep_nobody() {
+async fn requests_to_idle_paths_do_not_count_as_activity() {
     let app = upstream::start(async |mut connection, _| {
         while let Some(head) = connection.request().await {
             let body = header(&head, "x-forwarded-user").unwrap_or("nobody").to_owned();
@@ -151,7 +151,7 @@ async fn polls_keep_nobody() {
 /// What a client sends on a WebSocket of such a path (`idle_paths`) does not extend its session; on another path it
 /// does, unless it is a heartbeat.
 #[tokio::test(flavor = "multi_thread")]
-async fn sockets_that_only_listen_keep_nobody() {
+async fn receiving_on_a_socket_does_not_count_as_activity() {
     const LINES: [&str; 4] = [
         "Connection: Upgrade",
         "Upgrade: websocket",

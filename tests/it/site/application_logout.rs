@@ -108,7 +108,7 @@ async fn a_logout_ends_the_applications_session_once_with_its_cookie() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_no_cookie_of_the_application_asks_nothing_of_it() {
+async fn no_logout_call_without_a_cookie_of_the_application() {
     let (site, app) = site(&[], CALL).await;
     let cookie = site.session_of("alice").await;
     let receipt = sign_out(&site, &[&cookie, FORM]).await;
@@ -119,7 +119,7 @@ async fn who_has_no_cookie_of_the_application_asks_nothing_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_application_answers_is_told_and_changes_nothing() {
+async fn result_of_the_logout_call_is_reported_and_changes_nothing() {
     let cases: [(&str, u16, &str, &str); 4] = [
         ("/logout", 204, "", "ended by call"),
         ("/logout", 403, "", "failed: status 403"),
@@ -145,7 +145,7 @@ async fn what_the_application_answers_is_told_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_application_that_is_gone_is_told() {
+async fn unreachable_application_is_reported() {
     let (site, _) = site(&[], CALL).await;
     // Signed in for real: a reload looks at everybody again.
     let cookie = site.sign_in("alice").await;
@@ -199,7 +199,7 @@ async fn a_token_comes_from_an_api() {
 
 /// When a session expires, its live connections are cut without waiting for the application.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expiry_asks_in_the_background() {
+async fn logout_call_after_an_expiry_runs_in_the_background() {
     let (site, app) = site(&[("/logout", 200, "", "")], CALL).await;
     visit(&site).await;
     site.clock_handle.advance(IDLE + GRACE);

@@ -55,7 +55,7 @@ fn told(event: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_in_and_out_and_what_operators_do_is_told_without_any_secret() {
+async fn audit_events_have_no_secrets() {
     let audited = Audited::start().await;
     let site = &audited.site;
     let office = Office::of(site);

@@ -20,7 +20,7 @@ const LARGE: u64 = 64 * MIB;
 const IN_FLIGHT: u64 = 40 * MIB;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_are_framed_anew() {
+async fn bodies_are_framed_again() {
     let (site, echo) = Site::with_echo().await;
     let mut client = site.client().await;
     client.exchange(&request("POST", "/public/x", &[], "hello")).await;
@@ -38,7 +38,7 @@ async fn bodies_are_framed_anew() {
 
 /// 64 MiB to an application that begins late: the client is held back meanwhile, and nothing is lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_is_no_faster_than_its_application() {
+async fn upload_is_limited_by_the_application() {
     let go_on = Arc::new(Semaphore::new(0));
     let waits = Arc::clone(&go_on);
     let slow = upstream::start(move |mut connection, _| {
@@ -71,7 +71,7 @@ async fn an_upload_is_no_faster_than_its_application() {
 
 /// 64 MiB to a client that begins to read late: the application is held back, and nothing is lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_download_is_no_faster_than_its_client() {
+async fn download_is_limited_by_the_client() {
     let sent = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&sent);
     let eager = upstream::start(move |mut connection, _| {
@@ -140,7 +140,7 @@ async fn stalled(sent: &AtomicU64) -> u64 {
 
 /// Our own forms are asked for as well; what is refused is refused without them.
 #[tokio::test(flavor = "multi_thread")]
-async fn expect_continue_for_a_form_of_ours() {
+async fn expect_continue_is_answered_for_own_forms() {
     let (site, _echo) = Site::with_echo().await;
     let form = "username=alice&password=wonder+land";
     let mut client = site.client().await;
@@ -179,7 +179,7 @@ fn leave(client: Client) {
 
 /// When the client is gone, its exchange with the application is aborted.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_leaves_ends_the_applications_work() {
+async fn disconnect_of_the_client_ends_the_upstream_request() {
     let over = Arc::new(Semaphore::new(0));
     let ended = Arc::clone(&over);
     let patient = upstream::start(move |mut connection, _| {

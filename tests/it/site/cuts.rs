@@ -89,7 +89,7 @@ async fn an_answer_whose_grace_is_over_is_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_leaves_and_an_application_that_breaks_off_are_told_apart() {
+async fn log_distinguishes_client_disconnect_from_upstream_abort() {
     let (site, close) = site(BEGUN, Format::Text).await;
     let alice = site.session_of("alice").await;
     let left = begun(&site, "/left", &alice).await;

@@ -49,7 +49,7 @@ const CREDENTIALS: [&[&str]; 4] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_client_becomes_another_by_its_connection() {
+async fn ntlm_connections_are_not_shared_between_clients() {
     let site = Site::before_one(connection_authenticator().await);
     let plain = async || once(&site, "GET", &[]).await.1;
     for credentials in CREDENTIALS {
@@ -185,7 +185,7 @@ async fn numbering(lines: &'static str) -> SocketAddr {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_is_kept_for_the_next_request_of_anybody() {
+async fn ordinary_connection_is_reused_across_users() {
     let site = Site::before_one(numbering("").await);
     for method in ["GET", "POST", "GET", "DELETE", "POST"] {
         assert_eq!(once(&site, method, &[]).await, (200, "0".to_owned()), "{method}");

@@ -64,7 +64,7 @@ async fn an_opaque_route_passes_escapes_and_slashes_on_as_they_came() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_any_program_could_read_as_something_else_is_refused_there_too() {
+async fn opaque_route_refuses_ambiguous_targets() {
     let (site, echo) = literal_site().await;
     let ambiguous = [
         // Our own addresses, decoded once, twice, cut or merged.

@@ -77,7 +77,7 @@ async fn each_route_waits_for_its_own_response_timeout() {
 
 /// T117: whatever is no answer is 502, and its connection is not used again.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_answer_is_502() {
+async fn malformed_answer_is_502() {
     let nonsense = [
         "220 mail.example.com ESMTP\r\n\r\n",
         "HTTP/1.1 20x OK\r\nContent-Length: 0\r\n\r\n",
@@ -106,7 +106,7 @@ async fn what_is_no_answer_is_502() {
 
 /// An answer that breaks off after its head was passed on closes the connection, so that it is not taken for complete.
 #[tokio::test(flavor = "multi_thread")]
-async fn half_an_answer_is_not_passed_off_as_a_whole_one() {
+async fn incomplete_answer_is_not_forwarded_as_complete() {
     for head in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
         let app = upstream::start(move |mut connection, _| async move {
             connection.request().await;
@@ -221,7 +221,7 @@ async fn applications_on_unix_sockets_and_over_tls() {
 
 /// Invariant 11: an application that authenticates connections sees every user alone.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_user_comes_by_the_connection_of_another() {
+async fn user_cannot_get_the_connection_of_another() {
     let app = upstream::start(async |mut connection, _| {
         let mut user = "nobody".to_owned();
         while let Some(head) = connection.request().await {

@@ -110,7 +110,7 @@ async fn what_comes_with_the_101_is_kept_and_the_handshake_is_complete() {
 
 /// What is no 101 is an answer like any other: its framing is ours, and what is not for the client does not pass.
 #[tokio::test(flavor = "multi_thread")]
-async fn another_answer_is_the_clients() {
+async fn refused_handshake_is_forwarded_to_the_client() {
     let address = upstream::start(async |mut connection: Connection, _| {
         while connection.request().await.is_some() {
             let head = "HTTP/1.1 403 No\r\nContent-Type: text/plain\r\nKeep-Alive: timeout=5\r\nUpgrade: h2c\r\n\
@@ -130,7 +130,7 @@ async fn another_answer_is_the_clients() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_answer_is_a_failure() {
+async fn malformed_handshake_answer_is_a_failure() {
     let huge = format!("HTTP/1.1 101 X\r\nX-Huge: {}\r\n\r\n", "x".repeat(100_000));
     let answers = [
         ACCEPTED.replace("s3pPL", "s3pPM"),

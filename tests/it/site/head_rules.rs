@@ -23,7 +23,7 @@ async fn site_answering(lines: &'static str) -> (Site, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_browser_keeps_is_for_one_person() {
+async fn answers_to_a_session_are_private_in_caches() {
     let (site, alice) = site_answering("Content-Type: text/css\r\nCache-Control: max-age=60\r\nVary: Origin\r\n").await;
     let kept = |answer: &super::answer::Answer| {
         [answer.header("cache-control"), answer.header("vary")].map(|value| value.unwrap_or_default().to_owned())
@@ -49,7 +49,7 @@ async fn what_a_browser_keeps_is_for_one_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_operator_has_the_last_word_about_caches() {
+async fn configured_cache_control_wins() {
     let echo = Echo::answering("Content-Type: text/html\r\nCache-Control: public\r\n").await;
     let site = Site::before(&[echo.url()], |setup| {
         let strict = HeaderEdit::Set(CACHE_CONTROL, HeaderValue::from_static("no-store, max-age=0"));
@@ -63,7 +63,7 @@ async fn the_operator_has_the_last_word_about_caches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redirects_lead_to_the_public_address_and_nobody_else_answers_for_it() {
+async fn redirects_use_the_public_address_and_alternative_services_are_removed() {
     let answering = "Location: http://inner.test:9000/dir/\r\nContent-Location: HTTP://Inner.test:9000\r\n\
                      Refresh: 0; URL='http://inner.test:9000/x'\r\nAlt-Svc: h2=\"evil.test:443\"\r\n\
                      NEL: {\"report_to\":\"x\"}\r\nReport-To: {\"group\":\"x\"}\r\nReporting-Endpoints: x=\"/r\"\r\n";
@@ -149,7 +149,7 @@ async fn programs_are_told_where_to_sign_in_and_challenged_only_if_they_know_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_route_lets_headers_of_other_products_pass_from_who_is_trusted() {
+async fn pass_headers_forwards_headers_of_trusted_proxies_only() {
     for trusts in [false, true] {
         let echo = Echo::start().await;
         let site = Site::before(&[echo.url()], |setup| {

@@ -37,7 +37,7 @@ async fn ask(site: &Site) -> Option<Answer> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t117_what_is_no_answer_is_502_and_its_connection_is_not_used_again() {
+async fn t117_malformed_answer_is_502_and_its_connection_is_closed() {
     let ok = "Content-Length: 5\r\n\r\nhello";
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("no HTTP", b"220 mail.example.com ESMTP\r\n\r\n".to_vec()),
@@ -69,7 +69,7 @@ async fn t117_what_is_no_answer_is_502_and_its_connection_is_not_used_again() {
 /// Answers that contradict themselves but have a reading: the client gets that reading alone, the rest is dropped with
 /// the connection.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_be_cleaned_is_clean_and_the_rest_goes_with_the_connection() {
+async fn odd_answer_is_cleaned_or_its_connection_is_closed() {
     let cases: [(&str, &str, &[&str]); 5] = [
         (
             "a length and chunks, and more than the chunks",
@@ -98,7 +98,7 @@ async fn what_can_be_cleaned_is_clean_and_the_rest_goes_with_the_connection() {
 
 /// Chunks that are none, after the head was passed on: the client learns by the close that this is not the whole.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_breaks_is_not_passed_off_as_a_whole_one() {
+async fn broken_body_is_not_forwarded_as_complete() {
     for body in ["5\r\nhello\r\nzz\r\n", "5\r\nhelloworld\r\n0\r\n\r\n", "-5\r\nhello\r\n0\r\n\r\n"] {
         let bytes = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
         let (site, connections) = answering(bytes.into_bytes().into()).await;

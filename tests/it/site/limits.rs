@@ -23,7 +23,7 @@ async fn narrow() -> (Site, Echo) {
 /// Heads that are refused before anybody parses them: each says why, to programs and to people, closes the connection
 /// and has its access line.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_request_is_told_so() {
+async fn malformed_request_is_answered_with_a_reason() {
     let (site, echo) = narrow().await;
     let long = "a".repeat(3000);
     let lines = "X: y\r\n".repeat(30);
@@ -63,7 +63,7 @@ async fn what_is_no_request_is_told_so() {
 
 /// A head that does not end: 408, with the reason.
 #[tokio::test(flavor = "multi_thread")]
-async fn half_a_head_is_told_that_it_is_late() {
+async fn incomplete_head_is_answered_408() {
     let (site, echo) = narrow().await;
     let mut client = site.client().await;
     client.say("GET /x HTTP/1.1\r\nHost: app.test\r\n").await;
@@ -74,7 +74,7 @@ async fn half_a_head_is_told_that_it_is_late() {
 
 /// A body of which a piece comes every five seconds: after a minute of waiting it has had its time.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_trickles_ends() {
+async fn slow_body_is_cut() {
     let (site, echo) = Site::with_echo().await;
     for (target, line) in [("/public/x", "X: y"), ("/login", FORM)] {
         let mut client = site.client().await;
@@ -99,7 +99,7 @@ async fn a_body_that_trickles_ends() {
 
 /// Chunks that break after the head was passed on: 400, and the application never sees the end of a body.
 #[tokio::test(flavor = "multi_thread")]
-async fn chunks_that_break_in_the_middle_are_not_passed_off_as_a_body() {
+async fn broken_chunks_are_not_forwarded_as_complete() {
     let over = Arc::new(Semaphore::new(0));
     let (begun, ended) = (Arc::new(Semaphore::new(0)), Arc::clone(&over));
     let begins = Arc::clone(&begun);

@@ -62,7 +62,7 @@ async fn all_get_in(site: &Site, one_try: impl AsyncFn(usize, usize) -> bool) ->
 
 /// 96 known browsers of one account, each as often as it can.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_account_on_96_connections_leaves_others_their_turn() {
+async fn attempts_on_one_account_do_not_starve_others() {
     let site = site().await;
     let mut known = Vec::new();
     for _ in 0..96 {
@@ -80,7 +80,7 @@ async fn one_account_on_96_connections_leaves_others_their_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn random_names_from_eight_addresses_leave_others_their_turn() {
+async fn attempts_from_a_few_addresses_do_not_starve_others() {
     let site = site().await;
     let one_try = async |number: usize, name: usize| {
         let from = format!("2001:db8:{}::1", number % 8);

@@ -159,7 +159,7 @@ async fn without_also_the_gateway_answers_and_makes_its_call() {
 
 /// Two clicks at the same time: one of them ends the session, and only that one reaches the application.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_at_the_same_time_one_reaches_the_application() {
+async fn only_one_of_two_concurrent_logouts_reaches_the_application() {
     let (site, app) = site(&[BYE], PASSED_ON).await;
     for round in 1..=20 {
         let cookie = visit(&site).await;
@@ -169,7 +169,7 @@ async fn of_two_at_the_same_time_one_reaches_the_application() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_not_signed_in_is_out_already() {
+async fn logout_link_without_a_session_shows_the_goodbye_page() {
     let (site, app) = site(&[BYE], PASSED_ON).await;
     let answer = click(&site, "/bye", "Cookie: exeunt=dead").await;
     assert!(answer.header("location").unwrap().starts_with("/.exeunt/goodbye"), "{answer:?}");

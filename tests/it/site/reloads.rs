@@ -52,7 +52,7 @@ async fn sockets_are_cut_that_the_new_groups_refuse_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn users_who_are_gone_lose_their_sockets_with_their_sessions() {
+async fn removed_users_lose_their_sessions_and_sockets() {
     let mut routes = Vec::new();
     let (site, _) = site_with(|setup| routes = setup.gateway.routes.clone()).await;
     let (alice, bob) = (site.sign_in("alice").await, site.sign_in("bob").await);
@@ -87,7 +87,7 @@ async fn what_is_public_no_longer_ends_a_stream_at_once_and_a_download_after_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_under_way_finishes_where_the_new_rules_allow_it_too() {
+async fn exchange_allowed_by_the_new_rules_finishes() {
     let mut routes = Vec::new();
     let slow = Slow::with("", |setup| routes = setup.gateway.routes.clone()).await;
     let (mut client, _) = slow.begun_at("/public/x", &[]).await;
@@ -129,7 +129,7 @@ const CONFIG: &str = "listen = ['127.0.0.1:0']\npublic_url = 'http://app.test'\n
 const ALICE: &str = "alice:$2y$04$kdobx0du3W5uscfIgeVS0uHM65Dfc09xmpm6upiSeD3A5RXBnoNX2\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_the_files_changes_nothing_and_is_said() {
+async fn faulty_files_are_reported_and_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), CONFIG, ALICE);
     let path = folder.path().join("config.toml");

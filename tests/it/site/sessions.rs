@@ -12,7 +12,7 @@ use crate::server::client::{Client, within};
 use crate::upstream::header;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sign_in_be_known_sign_out() {
+async fn sign_in_identity_and_sign_out() {
     let (site, echo) = Site::with_echo().await;
     assert_eq!(site.get("/cart", &[]).await.status, 401);
     let form = "username=alice&password=wonder+land&next=/cart";
@@ -105,7 +105,7 @@ async fn keep_asking(site: &Site, cookie: &str, out: &AtomicBool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_leaves_nothing_behind() {
+async fn anonymous_request_creates_no_session() {
     let (site, _echo) = Site::with_echo().await;
     for target in ["/x", "/public/x", "/login", "/logout", "/.exeunt/session", "/.exeunt/goodbye"] {
         let answer = site.get(target, &["Accept: text/html"]).await;
@@ -116,7 +116,7 @@ async fn a_stranger_leaves_nothing_behind() {
 
 /// The application is never asked by somebody who may not, and is told in the right words why.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_is_told_why() {
+async fn refusal_for_a_missing_group_names_the_reason() {
     let (site, echo) = Site::with_echo().await;
     let bob = site.sign_in("bob").await;
     const BROWSER: &str = "Accept: text/html";

@@ -91,7 +91,7 @@ async fn the_longest_life_counts_from_the_new_sign_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_somebody_else_had_under_way_ends() {
+async fn connections_of_the_previous_user_end() {
     let (site, _handshakes) = site_with(|_| {}).await;
     let alice = site.sign_in("alice").await;
     let mut socket = open(&site, "/socket", &[&alice]).await.unwrap();

@@ -106,7 +106,7 @@ fn session_ended() -> (CloseCode, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_signed_in_talks_to_the_application() {
+async fn socket_of_a_signed_in_user_reaches_the_application() {
     let (site, handshakes) = site().await;
     let alice = site.session_of("alice").await;
     let mut socket = open(&site, "/a/../socket?room=1", &[&alice, "Cookie: app=1"]).await.unwrap();
@@ -122,7 +122,7 @@ async fn who_is_signed_in_talks_to_the_application() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_not_is_refused_and_so_are_foreign_pages() {
+async fn socket_without_a_session_or_of_another_site_is_refused() {
     let (site, handshakes) = site_with(|setup| {
         setup.gateway.routes[0].origins = vec![Origin::parse("https://partner.test").unwrap()];
     })
@@ -163,7 +163,7 @@ async fn the_applications_own_refusal_is_passed_on() {
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_logout_closes_them_with_a_word() {
+async fn logout_closes_sockets_with_a_reason() {
     let (site, _) = site().await;
     let (alice, bob) = (site.session_of("alice").await, site.session_of("bob").await);
     let mut sockets =
@@ -209,7 +209,7 @@ async fn messages_are_activity_and_pings_are_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_closes_them() {
+async fn stop_closes_sockets() {
     let (site, _) = site().await;
     let alice = site.session_of("alice").await;
     let mut socket = open(&site, "/socket", &[&alice]).await.unwrap();
@@ -223,7 +223,7 @@ async fn a_stop_closes_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn they_are_not_cut_for_being_quiet() {
+async fn quiet_sockets_are_not_cut() {
     let (site, _) = site_with(|setup| {
         setup.gateway.routes.iter_mut().for_each(|route| route.response_timeout = Duration::from_millis(50));
         setup.server.body_timeout = Duration::from_millis(50);

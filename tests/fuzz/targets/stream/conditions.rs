@@ -31,7 +31,7 @@ pub fn check(seen: &[Seen], lines: Vec<String>, session: bool) {
         let line = line.unwrap_or_else(|| panic!("(2) no access line: {request:?} in {lines:?}"));
         let user = lines.swap_remove(line)["user"].as_str().map(str::to_owned);
         has_identity(request, text, user.as_deref(), session);
-        speaks_for_nobody(request);
+        has_no_forged_identity(request);
     }
 }
 
@@ -58,7 +58,7 @@ fn has_identity(request: &Seen, path: &str, user: Option<&str>, session: bool) {
 }
 
 /// (4): of the gateway's names there are only those that it writes, with its values.
-fn speaks_for_nobody(request: &Seen) {
+fn has_no_forged_identity(request: &Seen) {
     for (name, value) in &request.headers {
         let folded = name.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
         let holds = match name.as_str() {
