@@ -104,7 +104,7 @@ fn becomes(folder: &Path, cookie: &str, want: u16) {
 
 #[test]
 fn answered_end_holds_at_the_other_gateway() {
-    let (_folder, _server, [a, b]) = two("5s");
+    let (_folder, _server, [a, b]) = two("1m");
     let (one, other) = start(&a, &b);
     for _ in 0..20 {
         let cookie = one.sign_in();
@@ -114,12 +114,12 @@ fn answered_end_holds_at_the_other_gateway() {
         assert_eq!([other.status(&cookie), one.status(&cookie)], [401, 401]);
         stream.ends();
     }
-    // The last one alone: a gateway that has stopped is not waited for.
+    // The last one alone: a gateway that has stopped is not waited for. One that hangs would be for a minute.
     let cookie = one.sign_in();
     one.stop();
     let begun = Instant::now();
     assert!(sign_out(b.path(), &cookie));
-    assert!(begun.elapsed() < Duration::from_secs(4), "waited for a gateway that had said that it stops");
+    assert!(begun.elapsed() < Duration::from_secs(30), "waited for a gateway that had said that it stops");
     other.stop();
 }
 
