@@ -128,14 +128,18 @@ def add_user(folder, name, *arguments):
     subprocess.run(command, check=True, input=PASSWORD + "\n", text=True, capture_output=True)
 
 
+def serve(folder, configuration, **environment):
+    """The gateway with this configuration, in this folder."""
+    (folder / "config.toml").write_text(configuration)
+    command = [EXEUNT, "serve", "--config", folder / "config.toml"]
+    return Part(folder, "gateway", command, r"listening.*127\.0\.0\.1:(\d+)", **environment)
+
+
 def start_gateway(folder, shop_port, more="", audit="", **environment):
     """The gateway in front of the shop: alice is of the staff, bob is not."""
     add_user(folder, "alice", "--group", "staff", "--email", "alice@example.com", "--name", "Alice Liddell")
     add_user(folder, "bob")
-    configuration = folder / "config.toml"
-    configuration.write_text(CONFIGURATION.format(port=shop_port, audit=audit) + more)
-    command = [EXEUNT, "serve", "--config", configuration]
-    return Part(folder, "gateway", command, r"listening.*127\.0\.0\.1:(\d+)", **environment)
+    return serve(folder, CONFIGURATION.format(port=shop_port, audit=audit) + more, **environment)
 
 
 class Answer:

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from parts import EXEUNT, HERE, Part, Visitor, add_user
+from parts import HERE, Visitor, add_user, serve
 from slow_clients import KINDS
 
 HEAD_TIMEOUT = 10
@@ -64,9 +64,7 @@ class SlowClients(unittest.TestCase):
         # It takes connections, and that is all.
         silent = socket.create_server(("127.0.0.1", 0), backlog=1024)
         cls.addClassCleanup(silent.close)
-        (folder / "config.toml").write_text(CONFIGURATION.format(silent=silent.getsockname()[1]))
-        command = [EXEUNT, "serve", "--config", folder / "config.toml"]
-        cls.gateway = Part(folder, "gateway", command, r"listening.*127\.0\.0\.1:(\d+)")
+        cls.gateway = serve(folder, CONFIGURATION.format(silent=silent.getsockname()[1]))
         cls.addClassCleanup(cls.gateway.stop)
         visitor = Visitor(cls.gateway)
         visitor.sign_in()

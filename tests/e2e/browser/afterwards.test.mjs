@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Gateway, makeFolder, PLAIN_NAME, Site } from "./parts.mjs";
+import { Gateway, makeFolder, PLAIN_NAME, Site, stopAll } from "./parts.mjs";
 import { goBack, openBrowser, path, press, visiting, Visitor } from "./visitor.mjs";
 
 const SECRET = "the balance of alice is 42";
@@ -27,10 +27,7 @@ describe("afterwards", () => {
     parts.push(gateway);
     browser = await openBrowser();
   });
-  after(async () => {
-    await browser?.close();
-    for (const part of parts.reverse()) await part.stop();
-  });
+  after(() => stopAll(parts, browser));
   const anybody = (name, test) => visiting(() => Visitor.open(browser, gateway, name), test);
   const signedIn = (name, test) => anybody(name, async (visitor) => {
     await visitor.type("/login");

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Gateway, makeFolder, PLAIN_NAME, Site } from "./parts.mjs";
+import { Gateway, makeFolder, PLAIN_NAME, Site, stopAll } from "./parts.mjs";
 import { goBack, openBrowser, path, visiting, Visitor } from "./visitor.mjs";
 
 const HTML = "text/html", XHTML = "application/xhtml+xml", TEXT = "text/plain", JSON_TYPE = "application/json";
@@ -99,10 +99,7 @@ describe("caches", () => {
     parts.push(gateway, careless);
     browser = await openBrowser();
   });
-  after(async () => {
-    await browser?.close();
-    for (const part of parts.reverse()) await part.stop();
-  });
+  after(() => stopAll(parts, browser));
   const signedIn = (name, test, at = () => gateway) => {
     const open = () => Visitor.open(browser, at(), name);
     return visiting(open, async (visitor) => {

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Gateway, makeFolder } from "./parts.mjs";
+import { Gateway, makeFolder, stopAll } from "./parts.mjs";
 import { goodbye, openBrowser, press, visiting, Visitor } from "./visitor.mjs";
 
 /** The cookies that reach the shop, as `name=value`. */
@@ -31,10 +31,7 @@ describe("the demo shop", () => {
     parts.push(gateway);
     browser = await openBrowser();
   });
-  after(async () => {
-    await browser?.close();
-    for (const part of parts.reverse()) await part.stop();
-  });
+  after(() => stopAll(parts, browser));
 
   it("ends with one sign-out, and the next user finds nothing of it", visiting(
     () => Visitor.open(browser, gateway, "localhost"),

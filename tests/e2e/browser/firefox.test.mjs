@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Firefox } from "./firefox.mjs";
-import { Gateway, makeFolder, PASSWORD, Site } from "./parts.mjs";
+import { eventStream, Gateway, makeFolder, PASSWORD, Site } from "./parts.mjs";
 import * as evidence from "./evidence.mjs";
 
 const STREAM = `<!doctype html><title>Live</title><p id="stream"></p><script>
@@ -12,12 +12,8 @@ const STREAM = `<!doctype html><title>Live</title><p id="stream"></p><script>
   stream.onmessage = (event) => show(event.data);
   stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) show("closed"); };
 </script>`;
-function stream(request, response) {
-  response.writeHead(200, { "Content-Type": "text/event-stream" });
-  response.write("retry: 1\ndata: live\n\n");
-}
 const PAGES = { "/": "<!doctype html><title>Shop</title>", "/other": "<!doctype html><title>Other</title>",
-  "/live": STREAM, "/stream": stream };
+  "/live": STREAM, "/stream": eventStream };
 
 describe("Firefox", () => {
   const parts = [];

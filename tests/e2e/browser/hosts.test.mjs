@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import http from "node:http";
 import { after, before, describe, it } from "node:test";
-import { Gateway, makeFolder, PASSWORD, Site } from "./parts.mjs";
+import { eventStream, Gateway, makeFolder, PASSWORD, Site, stopAll } from "./parts.mjs";
 import { goodbye, openBrowser, press, visiting, Visitor } from "./visitor.mjs";
 
 /** The login host first. Two of one site, and one of another. */
@@ -18,11 +18,6 @@ const PAGE = `<!doctype html><title>Application</title><h1>Application</h1><p id
   stream.onmessage = (event) => show(event.data);
   stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) show("closed"); };
 </script>`;
-
-function stream(request, response) {
-  response.writeHead(200, { "Content-Type": "text/event-stream" });
-  response.write("retry: 1\ndata: live\n\n");
-}
 
 /** The front door has to know its port before the gateway is configured, so it is a proxy that passes all on. */
 class FrontDoor {
@@ -78,7 +73,7 @@ for (const sameSite of ["lax", "strict"]) {
     let browser, gateway, door;
     before(async () => {
       parts.push(makeFolder());
-      const application = await Site.start({ "/": PAGE, "/a": PAGE, "/stream": stream });
+      const application = await Site.start({ "/": PAGE, "/a": PAGE, "/stream": eventStream });
       door = await FrontDoor.open();
       parts.push(application, door);
       gateway = await Gateway.start(parts[0].folder, configuration(door.port, application.url, sameSite));
@@ -86,10 +81,7 @@ for (const sameSite of ["lax", "strict"]) {
       parts.push(gateway);
       browser = await openBrowser();
     });
-    after(async () => {
-      await browser?.close();
-      for (const part of parts.reverse()) await part.stop();
-    });
+    after(() => stopAll(parts, browser));
 
     const visit = () => Visitor.open(browser, door, SHOP);
     const shows = (page, text) => page.locator(`#stream:text-is("${text}")`).waitFor();
@@ -177,7 +169,7 @@ describe("several hosts, clear_site_data", () => {
   let browser, gateway, door;
   before(async () => {
     parts.push(makeFolder());
-    const application = await Site.start({ "/": PAGE, "/stream": stream });
+    const application = await Site.start({ "/": PAGE, "/stream": eventStream });
     door = await FrontDoor.open();
     parts.push(application, door);
     let text = configuration(door.port, application.url, "lax");
@@ -188,10 +180,7 @@ describe("several hosts, clear_site_data", () => {
     parts.push(gateway);
     browser = await openBrowser();
   });
-  after(async () => {
-    await browser?.close();
-    for (const part of parts.reverse()) await part.stop();
-  });
+  after(() => stopAll(parts, browser));
 
   const visit = () => Visitor.open(browser, door, SHOP);
 

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Gateway, makeFolder, PASSWORD, PLAIN_NAME, Site, WRONG_PASSWORD } from "./parts.mjs";
+import { Gateway, makeFolder, PASSWORD, PLAIN_NAME, Site, stopAll, WRONG_PASSWORD } from "./parts.mjs";
 import { openBrowser, path, press, visiting, Visitor } from "./visitor.mjs";
 
 const document = (title) => `<!doctype html><title>${title}</title><h1>${title}</h1>`;
@@ -37,10 +37,7 @@ describe("leading on", () => {
     parts.push(gateway, moved);
     browser = await openBrowser();
   });
-  after(async () => {
-    await browser?.close();
-    for (const part of parts.reverse()) await part.stop();
-  });
+  after(() => stopAll(parts, browser));
   const anybody = (name, test, at = () => gateway) => visiting(() => Visitor.open(browser, at(), name), test);
   const elsewhere = (visitor) => visitor.page.waitForURL(sso.at("/here", "127.0.0.1"));
 

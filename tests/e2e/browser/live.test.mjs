@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { Gateway, makeFolder, PLAIN_NAME, Site } from "./parts.mjs";
+import { eventStream, Gateway, makeFolder, PLAIN_NAME, Site, stopAll } from "./parts.mjs";
 import { openBrowser, visiting, Visitor } from "./visitor.mjs";
 
 const PAGE = `<!doctype html><title>Live</title><p id="socket"></p><p id="stream"></p><script>
@@ -15,12 +15,6 @@ const PAGE = `<!doctype html><title>Live</title><p id="socket"></p><p id="stream
   stream.onmessage = (event) => show("stream", event.data);
   stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) show("stream", "closed"); };
 </script>`;
-
-/** Says something, asks for a quick reconnect (HTML 9.2.6), and stays open. */
-function stream(request, response) {
-  response.writeHead(200, { "Content-Type": "text/event-stream" });
-  response.write("retry: 1\ndata: live\n\n");
-}
 
 /** The server's half of a WebSocket that says one thing (RFC 6455 4.2.2 and 5.2), and tells when it ends. */
 function socket(request, connection, ended) {
@@ -37,7 +31,7 @@ describe("live connections", () => {
   let browser, gateway, upstreamEnded;
   before(async () => {
     parts.push(makeFolder());
-    const application = await Site.start({ "/": PAGE, "/stream": stream });
+    const application = await Site.start({ "/": PAGE, "/stream": eventStream });
     application.server.on("upgrade", (request, connection) => {
       upstreamEnded = new Promise((ended) => socket(request, connection, ended));
     });
@@ -46,10 +40,7 @@ describe("live connections", () => {
     parts.push(gateway);
     browser = await openBrowser();
   });
-  after(async () => {
-    await browser?.close();
-    for (const part of parts.reverse()) await part.stop();
-  });
+  after(() => stopAll(parts, browser));
 
   const shows = (visitor, id, text) => visitor.page.locator(`#${id}:text-is("${text}")`).waitFor();
 

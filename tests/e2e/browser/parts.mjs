@@ -27,6 +27,18 @@ export function makeFolder() {
   return { folder, stop: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
+/** Stops what a suite has started, the last first; before that the browser, which keeps connections open. */
+export async function stopAll(parts, browser) {
+  await browser?.close();
+  for (const part of parts.reverse()) await part.stop();
+}
+
+/** An answer that says something, asks for a quick reconnect (HTML 9.2.6), and stays open. */
+export function eventStream(request, response) {
+  response.writeHead(200, { "Content-Type": "text/event-stream" });
+  response.write("retry: 1\ndata: live\n\n");
+}
+
 /** A program, and every line that it says. */
 export class Part {
   #waiting = new Set();

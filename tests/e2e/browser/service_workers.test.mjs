@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Gateway, makeFolder, Site } from "./parts.mjs";
+import { Gateway, makeFolder, Site, stopAll } from "./parts.mjs";
 import { openBrowser, visiting, Visitor } from "./visitor.mjs";
 
 const FORGED = "this is not the gateway";
@@ -39,10 +39,7 @@ describe("service workers", () => {
     [careful, trusting] = [await start(), await start('service_workers = "allow"')];
     browser = await openBrowser();
   });
-  after(async () => {
-    await browser?.close();
-    for (const part of parts.reverse()) await part.stop();
-  });
+  after(() => stopAll(parts, browser));
 
   /** Registers a worker from a page of the application: its scope when it is at work, or why not. */
   const register = (visitor, url, scope) => visitor.page.evaluate(async ([url, scope]) => {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { stopAll } from "./parts.mjs";
 import { startSeveral } from "./several.mjs";
 import { goodbye, openBrowser, path, press, visiting, Visitor } from "./visitor.mjs";
 
@@ -79,10 +80,7 @@ for (const count of [2, 3]) {
       ({ gateways, front } = await startSeveral(count, parts));
       browser = await openBrowser();
     });
-    after(async () => {
-      await browser?.close();
-      for (const part of parts.reverse()) await part.stop();
-    });
+    after(() => stopAll(parts, browser));
 
     it("end a session with one sign-out, and the next user finds nothing of it", visiting(
       () => Visitor.open(browser, front),

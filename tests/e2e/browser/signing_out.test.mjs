@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Gateway, makeFolder, PLAIN_NAME, startShop } from "./parts.mjs";
+import { Gateway, makeFolder, PLAIN_NAME, startShop, stopAll } from "./parts.mjs";
 import { goodbye, openBrowser, path, press, visiting, Visitor } from "./visitor.mjs";
 
 const DJANGO = {
@@ -81,10 +81,7 @@ for (const [title, application] of Object.entries({ "Django's admin": DJANGO, "t
       parts.push(gateway);
       browser = await openBrowser();
     });
-    after(async () => {
-      await browser?.close();
-      for (const part of parts.reverse()) await part.stop();
-    });
+    after(() => stopAll(parts, browser));
 
     for (const name of ["localhost", PLAIN_NAME]) {
       const signedIn = (test) => visiting(() => Visitor.open(browser, gateway, name), async (visitor) => {

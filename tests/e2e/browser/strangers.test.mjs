@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Gateway, makeFolder, PLAIN_NAME, Site } from "./parts.mjs";
+import { Gateway, makeFolder, PLAIN_NAME, Site, stopAll } from "./parts.mjs";
 import { openBrowser, path, press, visiting, Visitor } from "./visitor.mjs";
 
 /** Ways to make a browser ask for an address without anybody clicking; each has a sign-out address of its own. */
@@ -51,10 +51,7 @@ describe("strangers do not sign out", () => {
     parts.push(gateway);
     browser = await openBrowser();
   });
-  after(async () => {
-    await browser?.close();
-    for (const part of parts.reverse()) await part.stop();
-  });
+  after(() => stopAll(parts, browser));
 
   const signedIn = (name, test) => visiting(() => Visitor.open(browser, gateway, name), async (visitor) => {
     await visitor.type("/login");

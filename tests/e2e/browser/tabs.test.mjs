@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { Gateway, makeFolder, PLAIN_NAME, Site } from "./parts.mjs";
+import { Gateway, makeFolder, PLAIN_NAME, Site, stopAll } from "./parts.mjs";
 import { goBack, goodbye, openBrowser, path, press, visiting, Visitor } from "./visitor.mjs";
 
 const page = (title, body = "", headers = {}) => (request, response) => {
@@ -54,10 +54,7 @@ describe("open tabs after a sign-out", () => {
     trusting = await start({ closeTabs: true, route: 'service_workers = "allow"' });
     browser = await openBrowser();
   });
-  after(async () => {
-    await browser?.close();
-    for (const part of parts.reverse()) await part.stop();
-  });
+  after(() => stopAll(parts, browser));
 
   /** Signed in, with a tab for each path. */
   const tabs = (gateway, paths, test, more = {}) => visiting(

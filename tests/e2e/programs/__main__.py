@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from urllib.parse import quote
 
-from parts import EXEUNT, PASSWORD, WRONG_PASSWORD, Part, add_user
+from parts import PASSWORD, WRONG_PASSWORD, add_user, serve
 from server import Server
 
 CONFIGURATION = """
@@ -44,9 +44,7 @@ class Stage:
         add_user(folder, "alice", "--group", "staff")
         for user in ["bob", "carol", "dave", "j\u00fcrgen"]:
             add_user(folder, user)
-        (folder / "config.toml").write_text(CONFIGURATION.format(port=self.server.part.port))
-        command = [EXEUNT, "serve", "--config", folder / "config.toml"]
-        self.gateway = Part(folder, "gateway", command, r"listening.*127\.0\.0\.1:(\d+)")
+        self.gateway = serve(folder, CONFIGURATION.format(port=self.server.part.port))
         self.base = f"127.0.0.1:{self.gateway.port}"
 
     def stop(self):

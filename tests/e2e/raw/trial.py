@@ -5,7 +5,7 @@ import time
 from urllib.parse import quote, unquote_to_bytes
 
 from corpus import HOST, ROWS
-from parts import EXEUNT, PASSWORD, Part, add_user
+from parts import PASSWORD, add_user, serve
 from speaking import problems_with
 from upstreams import COMPLAINTS, Record
 from wire import PATIENCE, converse
@@ -58,10 +58,7 @@ class Trial:
         self.record = Record(record)
         self.upstream = start(folder, record)
         add_user(folder, "alice", "--group", "staff", "--email", "alice@example.com", "--name", "Alice Liddell")
-        configuration = folder / "config.toml"
-        configuration.write_text(CONFIGURATION.format(host=HOST, port=self.upstream.port))
-        command = [EXEUNT, "serve", "--config", configuration]
-        self.gateway = Part(folder, "gateway", command, r"listening.*127\.0\.0\.1:(\d+)")
+        self.gateway = serve(folder, CONFIGURATION.format(host=HOST, port=self.upstream.port))
         self.lines = Record(self.gateway.log)
         self.judged, self.cookie = [], None
 
