@@ -1,6 +1,6 @@
 //! Reads the sources and fails where they leave the shape that `src/lib.rs` describes: the order of the modules, one
-//! home for each door to the outside, functions and files that fit into a head. Every rule is tried on a small wrong
-//! sample as well, so that none of them can stop working in silence.
+//! module for each library that reaches outside, the size of functions and files. Every rule is also tried on a small
+//! wrong sample, so that none of them can stop working unnoticed.
 
 #![allow(
     clippy::unwrap_used,

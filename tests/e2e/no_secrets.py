@@ -20,7 +20,7 @@ COOKIE = "zrfA4fG0IwwG-KPJ_xLXxLm3yB9WpIzV2GNJWDcBqig"
 
 
 def spellings(secret):
-    """A secret as somebody could have written it down without noticing."""
+    """A secret in the encodings in which it could have been written by mistake."""
     raw = secret.encode()
     forms = {secret, quote(secret, safe=""), quote_plus(secret), raw.hex(), base64.b64encode(raw).decode().rstrip("=")}
     forms |= {form.lower() for form in forms if "%" in form}

@@ -168,7 +168,7 @@ class Answer:
 
 
 class Visitor:
-    """Somebody with curl and a cookie jar."""
+    """A user with curl and a cookie jar."""
 
     def __init__(self, gateway, jar=None):
         self.base = f"http://localhost:{gateway.port}"

@@ -44,7 +44,7 @@ min_rate = 100
 
 
 def raise_limit():
-    """Lets this process, and those that it starts, have so many files open; gives the limits from before."""
+    """Lets this process, and those that it starts, have more files open; gives the limits from before."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, max(before[1], FILES)))
@@ -71,7 +71,7 @@ class SlowClients(unittest.TestCase):
         cls.cookie = f"exeunt={visitor.cookie('exeunt')}"
 
     def ask(self):
-        """One honest request, on a connection of its own: the door has to be open for newcomers too."""
+        """One honest request, on a connection of its own: new connections have to be accepted, too."""
         connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=60)
         connection.request("GET", "/", headers={"Host": "localhost", "Cookie": self.cookie})
         answer = connection.getresponse()

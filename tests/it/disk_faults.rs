@@ -1,5 +1,5 @@
-//! The disk that sessions are on is full, cannot be written, or has another file there: nothing is lost, nobody is let
-//! in, and what a logout ended stays ended.
+//! The disk of the session file is full, cannot be written, or has another file there: nothing is lost, no request
+//! passes without a session, and what a logout ended stays ended.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::restarts::{CONFIGURATION, PATIENCE, Program, ask, command, log, set_up, sign_in, sign_out, status};
 
-/// A disk of one test's own, in memory, which nobody else sees: it is mounted where only the processes see it that are
-/// started there, and gone when `holder` is.
+/// A disk in memory of one test, in a mount namespace of its own: only the processes that are started there see it,
+/// and it is gone when `holder` is.
 struct Disk {
     folder: PathBuf,
     holder: Child,

@@ -62,7 +62,7 @@ impl Timed {
         }
     }
 
-    /// So many bytes.
+    /// This number of bytes.
     pub fn body(&mut self, length: usize) -> Option<Vec<u8>> {
         while self.unread.len() < length {
             self.read_more()?;

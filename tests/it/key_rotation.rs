@@ -113,7 +113,7 @@ fn a_reload_with_a_key_file_that_cannot_be_used_changes_nothing() {
     program.stop();
 }
 
-/// In the order of the handbook: nobody is signed out, whichever gateway a request comes to.
+/// In the order of the handbook: every session stays valid, whichever gateway a request comes to.
 #[test]
 fn gateways_on_one_store_rotate_one_after_the_other() {
     let (application, new) = (tempfile::tempdir().unwrap(), "2b".repeat(32));

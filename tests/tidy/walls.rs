@@ -1,4 +1,4 @@
-//! Each door to the outside has one home.
+//! Each library that reaches outside is named in one module only.
 
 use super::source::{Finding, Source};
 

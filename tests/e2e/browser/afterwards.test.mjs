@@ -44,7 +44,7 @@ describe("afterwards", () => {
       assert.ok(!(await visitor.page.evaluate(() => document.cookie)).includes(value), "no script reads it");
       await visitor.signOut();
       const left = await visitor.context.cookies(visitor.at("/"));
-      // The one that stays opens nothing: it spares a browser that has signed in before the bans of strangers.
+      // The one that stays gives no access: it exempts a browser that has signed in before from the bans of others.
       assert.deepEqual(left.map((cookie) => cookie.name), ["exeunt-known"]);
       assert.ok(left.every((cookie) => cookie.httpOnly && cookie.sameSite === "Lax"));
     }));
@@ -78,7 +78,7 @@ describe("afterwards", () => {
     }
   }
 
-  /** Goes back so many pages, to one that was private. */
+  /** Goes back this number of pages, to one that was private. */
   async function nothingIsLeft(visitor, address, pages) {
     const since = gateway.lines.length;
     await goBack(visitor.page, pages);

@@ -1,4 +1,4 @@
-// Somebody with Debian's Firefox, driven by the protocol that it speaks itself (W3C WebDriver BiDi): what Playwright
+// A user with Debian's Firefox, driven by the protocol that it speaks itself (W3C WebDriver BiDi): what Playwright
 // drives is a Firefox of its own.
 
 import { spawn } from "node:child_process";

@@ -19,7 +19,7 @@ const PAGE = `<!doctype html><title>Application</title><h1>Application</h1><p id
   stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) show("closed"); };
 </script>`;
 
-/** The front door has to know its port before the gateway is configured, so it is a proxy that passes all on. */
+/** The gateway's configuration needs the public port before it starts, so a proxy listens there and forwards all. */
 class FrontDoor {
   static async open() {
     const door = new FrontDoor();
@@ -86,7 +86,7 @@ for (const sameSite of ["lax", "strict"]) {
     const visit = () => Visitor.open(browser, door, SHOP);
     const shows = (page, text) => page.locator(`#stream:text-is("${text}")`).waitFor();
 
-    /** Somebody who wanted a page of the shop, and signed in for it at the login host. */
+    /** Asks for a page of the shop, and signs in for it at the login host. */
     async function arrive(visitor) {
       const { page } = visitor;
       await page.goto(door.at("/a?b=c", SHOP));

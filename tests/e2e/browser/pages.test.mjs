@@ -1,4 +1,4 @@
-// What every page must do for everybody: no violation that axe-core knows of, all of it by keyboard, nothing to
+// What every page must do for all users: no violation that axe-core knows of, all of it by keyboard, nothing to
 // scroll sideways on the narrowest phone, no script needed, nothing that its own policy forbids.
 
 import assert from "node:assert/strict";

@@ -7,7 +7,7 @@ import net from "node:net";
 import { join } from "node:path";
 import { Gateway, makeFolder, Part } from "./parts.mjs";
 
-/** So many ports are tried: another program may take one between its choice and its use. */
+/** The number of ports to try: another program may take one between its choice and its use. */
 const ATTEMPTS = 5;
 
 /** On a socket in its folder. */
@@ -18,7 +18,7 @@ async function startRedis(folder) {
   return server;
 }
 
-/** The shop is a part of the program: a gateway that lets everybody in, and believes the others, serves it to them. */
+/** The shop is a part of the program: a gateway with a public route that trusts the others serves it to them. */
 const SHOP = `
 listen = ["127.0.0.1:0"]
 public_url = "http://localhost"
@@ -111,7 +111,7 @@ class Front extends Part {
   }
 }
 
-/** All of it, with so many gateways. `parts` gets what is to be stopped, the last one first. */
+/** All of it, with this number of gateways. `parts` gets what is to be stopped, the last one first. */
 export async function startSeveral(count, parts) {
   const home = makeFolder();
   parts.push(home);

@@ -59,12 +59,12 @@ async function atEach(visitor, gateways, address, read) {
 const cart = (visitor, gateways) =>
   atEach(visitor, gateways, "/cart", (page) => page.locator("tbody th").allInnerTexts());
 
-/** What a receipt says of so many. */
+/** What a receipt says about this number of connections. */
 const closedConnections = (count) =>
   [/No connections were open through this server/, /1 open connection was closed/][count]
   ?? new RegExp(`${count} open connections were closed`);
 
-/** Waits for the access lines of so many connections that ended with their session. */
+/** Waits for the access lines of this number of connections that ended with their session. */
 async function toldOfCuts(gateway, count) {
   let told = 0;
   const tells = (line) => line.includes('"cut":"session_ended"') && ++told === count;

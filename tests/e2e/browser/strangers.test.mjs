@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { Gateway, makeFolder, PLAIN_NAME, Site, stopAll } from "./parts.mjs";
 import { openBrowser, path, press, visiting, Visitor } from "./visitor.mjs";
 
-/** Ways to make a browser ask for an address without anybody clicking; each has a sign-out address of its own. */
+/** Ways to make a browser request an address without a click; each has a sign-out address of its own. */
 const QUIET = {
   image: (url) => `<img src="${url}">`,
   iframe: (url) => `<iframe src="${url}"></iframe>`,
@@ -63,7 +63,7 @@ describe("strangers do not sign out", () => {
   /** Waits until the gateway has answered all that the page loads by itself. */
   async function suffer(visitor, since) {
     const answers = await Promise.all(Object.keys(QUIET).map((way) => gateway.exchange(BYE[way], since)));
-    // On plain http beyond loopback a frame looks like a person: it is asked, in a page that no frame shows.
+    // On plain http beyond loopback a frame looks like a navigation: it gets the confirm page, which no frame shows.
     const allowed = visitor.name === PLAIN_NAME ? [200, 403, 405] : [403];
     for (const answer of answers) assert.ok(allowed.includes(answer.status), JSON.stringify(answer));
     await stillSignedIn(visitor);

@@ -1,4 +1,4 @@
-// Somebody with Chromium.
+// A user with Chromium.
 
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
@@ -43,7 +43,7 @@ export class Visitor {
     return page.goto(this.at(path));
   }
 
-  /** Through the form, as everybody does. */
+  /** By the form. */
   async signIn(user = "alice", { page = this.page, password = PASSWORD } = {}) {
     if (!(await page.locator("#password").count())) await this.type("/login?switch=1", page);
     evidence.secret(password);

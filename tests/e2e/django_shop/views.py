@@ -44,7 +44,7 @@ def upload(request):
 
 
 def download(request, size):
-    """Sends so many bytes."""
+    """Sends this number of bytes."""
     zeros = bytes(PIECE)
     pieces = (zeros[: min(PIECE, size - sent)] for sent in range(0, size, PIECE))
     return StreamingHttpResponse(pieces, content_type="application/octet-stream", headers={"Content-Length": str(size)})

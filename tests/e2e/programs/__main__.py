@@ -93,7 +93,7 @@ def git(stage):
 
 
 def subversion(stage):
-    """Imports, checks out, commits, copies and moves; somebody without the group is refused."""
+    """Imports, checks out, commits, copies and moves; a user without the group is refused."""
     def svn(*arguments, user="alice", password=PASSWORD, fails=False):
         return stage.run("svn", "--non-interactive", "--no-auth-cache", "--config-dir", stage.folder / "subversion",
                          "--username", user, "--password-from-stdin", *arguments, typed=password, fails=fails)

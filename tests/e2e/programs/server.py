@@ -1,5 +1,5 @@
-"""Apache with a git repository, a Subversion repository and a WebDAV folder, none of which asks for a password: who
-somebody is, they learn from the gateway."""
+"""Apache with a git repository, a Subversion repository and a WebDAV folder, none of which asks for a password: they
+learn from the gateway who the user is."""
 
 import json
 import os

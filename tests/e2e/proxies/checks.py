@@ -58,7 +58,7 @@ class Browser:
         self.headers["Cookie"] = await self.new_session()
 
     async def new_session(self):
-        """The cookie of somebody who signs in."""
+        """The cookie of a user who signs in."""
         form = {"username": USER, "password": PASSWORD}
         origin = {"Origin": f"https://{NAME}", "Sec-Fetch-Site": "same-origin"}
         answer = await self.client.post(

@@ -14,7 +14,7 @@ PLACE = {"x-forwarded-for": r"127\.0\.0\.1", "x-forwarded-proto": "http",
          "x-forwarded-host": r"(?i:app\.test)\.?(:\d+)?",
          "x-forwarded-port": r"\d+", "remote-addr": r"127\.0\.0\.1", "remote-host": r"127\.0\.0\.1",
          "remote-port": r"\d+", "x-exeunt-instance": "[a-z0-9]{16}"}
-"""What it, or the server itself, says about everybody."""
+"""What it, or the server itself, adds to every request."""
 
 SPEAKING = ("x-forwarded-", "remote-", "auth-", "ssl-", "x-ssl-", "client-cert", "forwarded", "x-remote-", "x-real-ip",
             "x-original-", "x-rewrite-", "x-exeunt-", "proxy")

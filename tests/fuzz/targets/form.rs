@@ -23,7 +23,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     assert_eq!(format!("{form:?}"), format!("Form({} fields)", fields.len()), "no value is shown");
 });
 
-/// Only what is no text, or has more fields than any form of ours, is refused.
+/// Only forms that are not text, or have more fields than any of the gateway's, are refused.
 fn is_no_form(input: &[u8]) {
     let fields: Vec<(String, String)> = url::form_urlencoded::parse(input).into_owned().collect();
     let replaced = fields.iter().any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}'));

@@ -31,7 +31,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// A name that passes is the same name however it is folded, and none of ours.
+/// A name that passes stays the same however it is folded, and is not one of the gateway's.
 fn passes(name: &HeaderName) {
     let plain = name.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     assert!(plain, "{name}");

@@ -119,7 +119,7 @@ fn check_names_the_line_of_an_address_in_use() {
     }
 }
 
-/// `check` fails, the start does not: everybody else may sign in.
+/// `check` fails, the start does not: all other users can sign in.
 #[test]
 fn bad_htpasswd_line_does_not_affect_other_users() {
     let folder = tempfile::tempdir().unwrap();

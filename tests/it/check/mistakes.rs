@@ -292,7 +292,7 @@ fn user(uid: u32) -> ServiceUser {
     ServiceUser { group: group.to_string(), uid, groups: vec![group] }
 }
 
-/// Paths start at the folder of the configuration, not where somebody happens to be.
+/// Paths are relative to the folder of the configuration, not to the working directory.
 #[test]
 fn reports_a_users_file_at_another_place() {
     let site = Site::new();

@@ -1,4 +1,4 @@
-//! What is accepted, and still worth a word.
+//! What is accepted with a warning.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

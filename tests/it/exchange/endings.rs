@@ -1,4 +1,4 @@
-//! How exchanges and connections end: who says `close`, who closes without a word, and who sends on.
+//! How exchanges and connections end: `Connection: close`, a close without it, and clients that continue to send.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -92,7 +92,7 @@ async fn a_half_closed_client_gets_its_answer() {
     }
 }
 
-/// The end of a client in the middle of its body is no end of the body.
+/// A client that disconnects in the middle of its body has not completed it.
 #[tokio::test(flavor = "multi_thread")]
 async fn incomplete_body_is_not_forwarded_as_complete() {
     let bodies = Arc::new(Mutex::new(Vec::new()));

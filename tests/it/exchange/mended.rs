@@ -52,7 +52,7 @@ async fn folded_line_cannot_hide_a_field() {
     assert_eq!(length.status, 502);
 }
 
-/// What has no single reading is no answer.
+/// An answer that programs could read in different ways is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn ambiguous_answer_is_502() {
     let cases = [

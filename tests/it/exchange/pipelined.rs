@@ -23,7 +23,7 @@ async fn requests_without_a_body_are_answered_in_order() {
     assert_eq!(echo.take().len(), 4);
 }
 
-/// What could be a part of the request to somebody who reads another length is not taken, and the client is told.
+/// Bytes that another program could take for a part of the request are not read, and the connection is closed.
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_after_a_body_are_not_read_as_a_request() {
     let (site, echo) = Site::with_echo().await;

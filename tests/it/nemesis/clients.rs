@@ -90,7 +90,7 @@ const LAST: usize = 60;
 const LIVES: Lives = Lives { idle: Duration::from_secs(1 << 30), absolute: Duration::from_secs(1 << 30) };
 
 impl Clients {
-    /// Has so many clients use the gateways while `nemesis` runs.
+    /// Runs this number of clients while `nemesis` runs.
     pub fn run(&self, gateways: &[&Gateway], clients: u64, nemesis: impl FnOnce()) {
         std::thread::scope(|scope| {
             for seed in 1..=clients {
@@ -103,7 +103,7 @@ impl Clients {
         });
     }
 
-    /// Waits until the clients have done so many operations more: answered or not, they go on.
+    /// Waits until the clients have done this number of further operations, answered or not.
     pub fn go_on(&self, operations: usize) {
         let until = self.operations.load(Ordering::SeqCst) + operations;
         let begun = Instant::now();
@@ -114,7 +114,7 @@ impl Clients {
     }
 
     /// The last sessions once more at every gateway, where all is well again; then the verdict. Not all of them:
-    /// gateways look up only so many unknown keys a second.
+    /// gateways limit the rate of lookups of unknown keys.
     pub fn judge(&self, gateways: &[(&Gateway, &Program<'_>)]) -> Verdict {
         for (number, cookie) in self.cookies.lock().iter().enumerate().rev().take(LAST) {
             for (_, program) in gateways {
@@ -169,7 +169,7 @@ impl Client<'_> {
         match self.random.below(10) {
             _ if known < 8 => self.sign_in(gateway),
             0..2 => self.sign_in(gateway),
-            // Mostly one of the last ones, which somebody else may be using or ending.
+            // Mostly one of the last ones, which another client may be using or ending.
             2..4 => {
                 let one = known - 1 - self.random.below(8);
                 self.sign_out(gateway, one);

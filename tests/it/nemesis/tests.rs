@@ -111,7 +111,7 @@ pub(super) fn restart<'a>(program: &mut Option<Program<'a>>, gateway: &'a Gatewa
     *program = Some(gateway.start());
 }
 
-/// Stops somebody for a while.
+/// Suspends a process for a while.
 fn pause(signal: &dyn Fn(&str)) {
     signal("STOP");
     std::thread::sleep(TROUBLE);

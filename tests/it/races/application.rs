@@ -1,5 +1,5 @@
-//! An application whose every request says whose it has to be: what comes as somebody else's, or with somebody else's
-//! cookies, is noted, and so is when the kernel received it.
+//! An application whose requests name the user that they must come from: those with another identity, or with the
+//! cookies of another user, are noted, with the time at which the kernel received them.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub fn path_of(session: usize, user: User, in_order: bool) -> String {
     format!("/{}/{session}/{user}", if in_order { "order" } else { "any" })
 }
 
-/// Where everybody may ask.
+/// A public path.
 pub const PUBLIC: &str = "/public";
 
 /// The path of a request without a session.

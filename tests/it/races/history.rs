@@ -40,7 +40,7 @@ pub struct Used {
 pub enum Outcome {
     /// The application's answer.
     Served,
-    /// The gateway says that nobody is signed in.
+    /// The gateway says that there is no session.
     Refused,
     /// No answer, or one that says neither.
     Unclear,
@@ -238,7 +238,7 @@ mod tests {
 
     const LIVES: Lives = Lives { idle: Duration::from_secs(60), absolute: Duration::from_secs(300) };
 
-    /// At this time, when the clock shows so many seconds.
+    /// At this time, when the clock shows this number of seconds.
     fn at(time: Nanos, clock: u64) -> At {
         At { time, clock: Duration::from_secs(clock) }
     }

@@ -30,7 +30,7 @@ const BROWSERS: usize = 600;
 const THREADS: usize = 16;
 /// The first ones are used as often as all together.
 const BUSY: usize = 24;
-/// Every so many operations the clock is turned on by so much.
+/// After this number of operations the clock is advanced by this step.
 const TURN: usize = 100;
 const BY: Duration = Duration::from_secs(30);
 /// bcrypt of "open sesame" with its least cost.
@@ -110,7 +110,7 @@ impl Load {
         At { time, clock: self.clock() }
     }
 
-    /// So many requests, from all threads together.
+    /// The number of requests of all threads together.
     fn run(&self, requests: usize) {
         std::thread::scope(|scope| {
             for _ in 0..THREADS {
@@ -202,7 +202,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Somebody else has the cookie, of a session that is live or over.
+    /// Another client has the cookie, of a session that is live or has ended.
     fn show_a_copy(&mut self) {
         let copies = self.load.copies.lock();
         if copies.is_empty() {
@@ -234,7 +234,7 @@ impl<'a> Client<'a> {
         self.exchange("GET", public_path(browser.turn.is_some()), &[&line], "");
     }
 
-    /// Signs somebody in, in place of who may be signed in.
+    /// Signs a user in, who replaces the one that may be signed in.
     fn sign_in(&mut self, browser: &Browser) {
         let (before, line) = browser.now();
         let again = before.as_ref().filter(|_| self.random.below(4) == 0).map(|before| before.user);

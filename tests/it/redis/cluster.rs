@@ -88,7 +88,7 @@ impl Cluster {
         keys.lines().filter(|key| key.starts_with("{exeunt}:s:")).count()
     }
 
-    /// Moves so many of the store's keys to another node; whether there were any.
+    /// Moves this number of the store's keys to another node; whether there were any.
     fn move_keys(&self, to: usize, count: u32) -> bool {
         let owner = &self.nodes[self.owner].server;
         let keys = owner.ask(&format!("CLUSTER GETKEYSINSLOT {} {count}", self.slot));

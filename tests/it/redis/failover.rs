@@ -68,7 +68,7 @@ fn hanging_primary_is_replaced_and_rejoins_as_a_replica() {
     until("no other server takes over", || sentinels.primary(&nodes).port != hangs.port);
     hold([a.path(), b.path()], &inside, &outside);
     hold([a.path(), b.path()], &inside, &wants_out);
-    // It has all that it had, and says that it is a primary until somebody tells it otherwise.
+    // It has all its data, and calls itself a primary until a Sentinel makes it a replica.
     hangs.server.signal("CONT");
     until("it does not follow", || {
         [a.path(), b.path()].into_iter().for_each(|folder| never_inside(folder, &wants_out));

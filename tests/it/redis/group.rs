@@ -37,7 +37,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A primary, which is the first, and so many replicas that follow it.
+/// A primary, which is the first, and this number of replicas that follow it.
 pub(crate) fn primary_with(folder: &Path, replicas: usize) -> Vec<Node> {
     primary_on("--port", folder, replicas, &[])
 }

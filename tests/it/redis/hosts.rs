@@ -46,7 +46,7 @@ fn hand_over_code_is_accepted_once_at_any_gateway() {
         let sent = get(there, SHOP, "/.exeunt/enter?next=/x", "");
         let back = get(here, LOGIN, &path(&sent.location), &login);
         let (target, hop) = (path(&back.location), sent.cookie.unwrap());
-        // Two tabs, or somebody who has seen the address and has the browser's cookies: at the same moment.
+        // Two tabs, or an attacker with the address and the browser's cookies, at the same moment.
         let barrier = Barrier::new(2);
         let entered = std::thread::scope(|scope| {
             let enter = |folder| {

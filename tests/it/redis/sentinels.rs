@@ -32,7 +32,7 @@ pub(crate) struct Ways<'a> {
 }
 
 impl Sentinels {
-    /// Starts them, and waits until each knows everybody.
+    /// Starts them, and waits until each knows all others.
     pub(crate) fn of(folder: &Path, nodes: &[Node]) -> Self {
         Self::reached(folder, nodes, Ways::default())
     }

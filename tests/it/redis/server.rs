@@ -14,7 +14,7 @@ pub(crate) struct RedisServer {
     child: Child,
 }
 
-/// So many ports are tried: another program may take one between its choice and its use.
+/// The number of ports to try: another program may take one between its choice and its use.
 const ATTEMPTS: usize = 20;
 
 impl RedisServer {

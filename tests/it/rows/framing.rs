@@ -1,4 +1,4 @@
-//! T99-T109, T116, T125: where one message ends and the next begins is the same for everybody.
+//! T99-T109, T116, T125: all programs agree on where a message ends and the next one begins.
 
 use std::time::Duration;
 
@@ -226,7 +226,7 @@ async fn extensions_of_chunks_have_a_limit() {
     assert_ne!(outcome.status(), 200, "100 bytes came with 800 KiB of extensions");
 }
 
-/// The application is asked before the client sends, and its word is passed on. Nothing else can be expected.
+/// The application is asked before the client sends, and its answer is forwarded. No other expectation is accepted.
 #[tokio::test(flavor = "multi_thread")]
 async fn t107_expect_continue_is_between_client_and_application() {
     let strict = upstream::start(async |mut connection, _| {

@@ -9,7 +9,7 @@ use crate::site::answer::{Answer, request};
 use crate::site::echo::Echo;
 use crate::site::harness::{Site, route};
 
-/// `/` and `/public` for everybody, `/admin` for who is signed in: what is read as another path shows.
+/// `/` and `/public` are public, `/admin` needs a session: so a path that is read as another one shows.
 pub async fn open_site() -> (Site, Echo) {
     open_site_with(Duration::from_secs(60)).await
 }
@@ -62,7 +62,7 @@ pub async fn all_refused(targets: &[&str]) {
     assert_eq!(echo.take(), [""; 0]);
 }
 
-/// Each target leads to a protected path: nobody gets there without a session, and with one the application gets the
+/// Each target leads to a protected path: it is refused without a session, and with one the application gets the
 /// second of the pair.
 pub async fn all_protected(targets: &[(&str, &str)]) {
     let (site, echo) = open_site().await;

@@ -1,5 +1,5 @@
-//! H1-H26: every spelling of a header that somebody behind the gateway could take for one of ours. Rows that are the
-//! same as a T row stand with that.
+//! H1-H26: every spelling of a header that a program behind the gateway could take for one of its own. Rows
+//! that are the same as a T row are in the file of that row.
 
 use exeunt::admission::identity_headers::Template;
 use exeunt::routes::methods::Methods;
@@ -224,7 +224,7 @@ async fn h20_what_concerns_the_connection_stays_on_it() {
     .await;
 }
 
-/// Each is how some other product tells an application who somebody is, or where.
+/// Each is how some other product tells an application who the user is, or where.
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_of_other_products_are_removed() {
     none_gets_through(&[

@@ -11,8 +11,8 @@ use crate::site::echo::Echo;
 use crate::site::harness::{FORM, Site};
 use crate::upstream::header;
 
-/// alice asks, on a protected route and on a public one, and a stranger on the public one, each with these names:
-/// nothing of it reaches the application, which hears of her from us alone.
+/// Requests of alice on a protected and a public route, and an anonymous one on the public route, with these names:
+/// none of them reaches the application, which gets her identity from the gateway only.
 pub async fn none_gets_through(names: &[&str]) {
     let (site, echo) = Site::with_echo().await;
     let alice = site.sign_in("alice").await;

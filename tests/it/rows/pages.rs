@@ -39,7 +39,7 @@ async fn t115_the_log_has_one_line_a_line_and_no_secret() {
     }
 }
 
-/// No byte of a header makes anything fall over, on any address of ours.
+/// No byte of a header causes a panic, on any address of the gateway.
 #[tokio::test(flavor = "multi_thread")]
 async fn t120_bytes_beyond_ascii_do_not_panic() {
     let (site, echo) = open_site().await;
@@ -72,7 +72,7 @@ async fn t120_bytes_beyond_ascii_do_not_panic() {
     assert_eq!(send(&site, &echo, &bytes).await.status(), 400);
 }
 
-/// However somebody is spelt, it is one account that is banned.
+/// All spellings of a user name share one ban.
 #[tokio::test(flavor = "multi_thread")]
 async fn t121_spellings_of_a_name_share_their_attempts() {
     let (site, _echo) = Site::with_echo().await;
@@ -172,7 +172,7 @@ async fn t124_nothing_for_operators_is_answered_to_the_public() {
     ];
     for target in targets {
         assert_eq!(status(&site, "GET", target, &[]).await, 401, "{target} is the application's");
-        // This one is for users, who see their own sessions and nobody else's.
+        // This one is for users, who see only their own sessions.
         let want = if target == "/sessions" { 401 } else { 404 };
         assert_eq!(status(&site, "GET", &format!("/.exeunt{target}"), &[]).await, want, "{target}");
         assert_eq!(status(&site, "POST", &format!("/.exeunt{target}"), &[]).await, want, "{target}");

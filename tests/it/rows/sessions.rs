@@ -37,7 +37,7 @@ const PEOPLE: usize = 200;
 const TASKS: usize = 8;
 const ROUNDS: usize = 3;
 
-/// Many people, all at once, in and out: nobody is ever somebody else.
+/// Many users sign in and out at the same time: each is only ever seen as that user.
 #[tokio::test(flavor = "multi_thread")]
 async fn t55_concurrent_users_are_not_confused() {
     let (site, _echo) = Site::with_echo().await;
@@ -309,7 +309,7 @@ async fn t73_cross_site_requests_do_not_sign_out() {
     }
 }
 
-/// Every address of ours that changes something: there are two, and the rest takes no POST.
+/// Every address of the gateway that changes something: there are two, and the others refuse POST.
 #[tokio::test(flavor = "multi_thread")]
 async fn t74_cross_site_requests_change_nothing() {
     let (site, _echo) = Site::with_echo().await;

@@ -50,7 +50,7 @@ fn exeunt(arguments: &[&str]) -> Command {
     command
 }
 
-/// A line as somebody would paste it, in this folder.
+/// A line as a user would paste it, in this folder.
 fn shell(line: &str, folder: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", line]).current_dir(folder).stderr(Stdio::null());

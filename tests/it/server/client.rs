@@ -89,7 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    /// So many bytes; `None` if the other side closes before that.
+    /// This number of bytes; `None` if the other side closes before that.
     pub async fn bytes(&mut self, count: usize) -> Option<Vec<u8>> {
         self.until_or_closed(|bytes| (bytes.len() >= count).then_some(count)).await?;
         Some(self.unread.drain(..count).collect())

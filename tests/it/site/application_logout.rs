@@ -147,7 +147,7 @@ async fn result_of_the_logout_call_is_reported_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unreachable_application_is_reported() {
     let (site, _) = site(&[], CALL).await;
-    // Signed in for real: a reload looks at everybody again.
+    // Signed in for real: a reload checks every session again.
     let cookie = site.sign_in("alice").await;
     assert_eq!(site.get("/x", &[&cookie]).await.status, 200);
     let gone = format!("http://{}", upstream::dead_port().await);
@@ -223,7 +223,7 @@ async fn no_end_waits_for_applications_and_each_is_asked() {
             while let Some(request) = connection.raw_request().await {
                 if request.starts_with("POST /logout ") {
                     asked.fetch_add(1, Ordering::SeqCst);
-                    // No request is answered before so many have arrived.
+                    // No request is answered before this number has arrived.
                     until(|| asked.load(Ordering::SeqCst) >= AT_ONCE).await;
                 }
                 connection.answer(200, "Set-Cookie: sid=secret; HttpOnly; Path=/\r\n", "").await;

@@ -39,7 +39,7 @@ impl Audited {
         fs::read_to_string(self.path()).unwrap()
     }
 
-    /// Waits until there are so many events, and gives them.
+    /// Waits until there is this number of events, and gives them.
     async fn events(&self, count: usize) -> Vec<Value> {
         until(|| self.text().lines().count() >= count).await;
         let text = self.text();

@@ -16,7 +16,7 @@ const MIB: u64 = 1024 * 1024;
 /// What is sent one way.
 const LARGE: u64 = 64 * MIB;
 /// What may be under way between two ends of which one does not read: the buffers of four sockets on loopback, which
-/// the system lets grow to 6 MiB each, and a few of ours.
+/// the system lets grow to 6 MiB each, and a few buffers of the gateway.
 const IN_FLIGHT: u64 = 40 * MIB;
 
 #[tokio::test(flavor = "multi_thread")]

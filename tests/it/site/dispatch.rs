@@ -250,7 +250,7 @@ async fn a_certificate_is_checked_for_authority_and_name() {
     assert_eq!(over_tls(&addressed, "localhost", &own(&addressed)).await.0, 502, "an address is no name");
 }
 
-/// A connection that one route may trust is nothing to another that trusts somebody else.
+/// Routes with different trust settings do not share connections.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_connection_is_shared_across_trust() {
     let identity = Identity::of(&["localhost"]);

@@ -75,7 +75,7 @@ async fn each_route_waits_for_its_own_response_timeout() {
     assert_eq!(site.turning(patient.reply_to(&page)).await.unwrap().status, 504);
 }
 
-/// T117: whatever is no answer is 502, and its connection is not used again.
+/// T117: a malformed answer is 502, and its connection is not used again.
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_answer_is_502() {
     let nonsense = [

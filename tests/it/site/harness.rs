@@ -105,7 +105,7 @@ fn users_of(text: &str) -> Arc<Users> {
     Arc::new(Users::parse("users.toml".as_ref(), text).unwrap())
 }
 
-/// `/` for who is signed in, `/public` for everybody, `/staff` for a group.
+/// `/` needs a session, `/public` is public, `/staff` needs a group.
 pub fn settings(upstreams: &[String]) -> Settings {
     let text = format!(
         "listen = ['127.0.0.1:0']\npublic_url = 'http://app.test'\n[[route]]\nupstream = 'http://127.0.0.1:9'\n\
@@ -137,7 +137,7 @@ fn environment(settings: &Settings) -> (Environment, ManualClock, Lines) {
 }
 
 impl Site {
-    /// In front of an echo: `/` for who is signed in, `/public` for everybody, `/staff` for a group.
+    /// In front of an echo: `/` needs a session, `/public` is public, `/staff` needs a group.
     pub async fn with_echo() -> (Self, Echo) {
         Self::with_echo_and(|_| {}).await
     }
@@ -212,7 +212,7 @@ impl Site {
         self.session_as(Identity::new(user, None, None, &[]).unwrap()).await
     }
 
-    /// The same for somebody with more than a name.
+    /// The same for a user with more than a name.
     pub async fn session_as(&self, identity: Identity) -> String {
         let sign_in = SignIn::of("test", identity);
         let opened = self.gateway.sessions().open(sign_in, self.clock.now()).await.unwrap();
@@ -252,7 +252,7 @@ impl Site {
         self.lines.lock().clone()
     }
 
-    /// Waits until there are so many access lines with this in them, and gives them.
+    /// Waits until there is this number of access lines with this text, and gives them.
     pub async fn access_lines(&self, count: usize, with: &str) -> Vec<String> {
         let having = || self.lines().into_iter().filter(|line| line.contains("access") && line.contains(with));
         until(|| having().count() >= count).await;

@@ -91,7 +91,7 @@ async fn a_logout_on_one_host_ends_what_runs_on_another() {
     }
 }
 
-/// The way of somebody who signs in on it, over the form.
+/// The way of a user who signs in on it, by the form.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_for_another_host_leads_back_to_it() {
     let (site, _echo) = Site::with_echo_and(with_hosts(&["shop.test"])).await;

@@ -129,8 +129,8 @@ async fn every_connection_that_sent_a_byte_has_a_line() {
     }
 }
 
-/// What moves a terminal or ends a line, in every place that a stranger can fill: as bytes where the wire takes them,
-/// else as the form of a sign-in takes them.
+/// Control characters of terminals and line breaks, in every place that a client controls: as bytes where HTTP allows
+/// them, else encoded in the form of a sign-in.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_control_character_leaves_its_line() {
     for format in [Format::Text, Format::Json, Format::Combined] {

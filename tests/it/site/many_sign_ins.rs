@@ -14,7 +14,7 @@ use super::harness::{FORM, Site, until};
 const HASH: &str = "$2y$04$kdobx0du3W5uscfIgeVS0uHM65Dfc09xmpm6upiSeD3A5RXBnoNX2";
 const PEOPLE: usize = 20;
 
-/// Everybody comes through a proxy that is believed, and says where from.
+/// All requests come through a trusted proxy, which gives the client's address.
 async fn site() -> Site {
     let (site, _) = Site::with_echo_and(|setup| {
         let names = (0..PEOPLE).map(|number| format!("user{number}")).chain(["mallory".to_owned()]);

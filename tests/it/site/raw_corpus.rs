@@ -188,7 +188,7 @@ async fn every_row_of_the_corpus_holds() {
     assert!(wrong.is_empty(), "{} rows hold; these do not:\n{}", held, wrong.join("\n"));
 }
 
-/// The rows that speak for the gateway, from somebody who is signed in: the gateway's own word stands alone.
+/// The rows that forge an identity, sent by a signed-in user: the application gets the gateway's identity only.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_row_changes_who_is_signed_in() {
     let (site, echo) = open_site_with(BODY_TIMEOUT).await;

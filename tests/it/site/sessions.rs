@@ -114,7 +114,7 @@ async fn anonymous_request_creates_no_session() {
     assert!(site.gateway.sessions().is_empty());
 }
 
-/// The application is never asked by somebody who may not, and is told in the right words why.
+/// A refused request never reaches the application, and the answer gives the right reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn refusal_for_a_missing_group_names_the_reason() {
     let (site, echo) = Site::with_echo().await;

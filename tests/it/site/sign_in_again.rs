@@ -1,5 +1,4 @@
-//! Somebody signs in while the browser has a live session: what is under way goes on for the same user, and ends for
-//! another one.
+//! A sign-in while the browser has a live session: the connections go on for the same user, and end for another one.
 
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;

@@ -115,7 +115,7 @@ async fn an_exchange_under_way_may_finish_within_its_grace() {
     slow.site.advance(GRACE - Duration::from_millis(1)).await;
     slow.go_on.add_permits(PIECES - 1);
     assert!(finishes(&mut download).await);
-    // The answer was whole and said nothing of closing: the next request may be somebody else's, and later.
+    // The answer was complete and did not announce a close: another user's request may follow.
     let bob = slow.site.session_of("bob").await;
     for (cookie, status) in [(&alice, 401), (&bob, 200)] {
         let answer = download.exchange(&request("GET", "/.exeunt/session", &[cookie], "")).await;

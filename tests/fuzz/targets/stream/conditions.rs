@@ -13,7 +13,7 @@ const OWN: [&str; 5] = ["x-forwarded-", "x-exeunt-", "remote-", "x-ssl-client-",
 /// The longest value in an access line.
 const LOGGED: usize = 1024;
 
-/// Compares what the application parsed with the access lines. `session`: whether somebody was signed in.
+/// Compares what the application parsed with the access lines. `session`: whether a user was signed in.
 pub fn check(seen: &[Seen], lines: Vec<String>, session: bool) {
     let mut lines: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     for (index, request) in seen.iter().enumerate() {
@@ -45,7 +45,7 @@ fn is_sent_again(request: &Seen, before: &[Seen]) -> bool {
     broken && idempotent && before.iter().any(|other| same(other) && lines(other) == lines(request))
 }
 
-/// (3): only public paths are there for everybody.
+/// (3): without a session only public paths are reached.
 fn has_identity(request: &Seen, path: &str, user: Option<&str>, session: bool) {
     let told: Vec<&str> = request.values("x-forwarded-user").chain(request.values("remote-user")).collect();
     let public = path == "/public" || path.starts_with("/public/");

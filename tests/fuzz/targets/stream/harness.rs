@@ -1,4 +1,4 @@
-//! A gateway in this process, between a client and an application of ours. Its clock is turned by hand, so that its
+//! A gateway in this process, between a client and an application. Its clock is turned by hand, so that its
 //! deadlines pass in no time.
 
 use std::net::SocketAddr;
@@ -136,7 +136,7 @@ impl Harness {
             match tokio::time::timeout(TURN, stream.read(&mut buffer)).await {
                 Ok(Ok(count)) if count > 0 => message.extend_from_slice(&buffer[..count]),
                 Ok(_) => return,
-                // A pause between two writes is no time that passes.
+                // The clock stands still between two writes.
                 Err(_) if silences == 1 => silent += 1,
                 Err(_) => {
                     self.clock_handle.advance(Duration::from_secs(1));
@@ -157,7 +157,7 @@ impl Harness {
         std::mem::take(&mut self.lines.lock())
     }
 
-    /// (1): somebody who did nothing wrong is served.
+    /// (1): an honest request is served.
     pub async fn honest_request(&self) {
         let exchange = async {
             let mut stream = TcpStream::connect(self.address()).await.unwrap();

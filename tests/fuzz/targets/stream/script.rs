@@ -1,6 +1,6 @@
 //! What a client does, read from the input.
 
-/// Stands for the cookie pair of somebody who is signed in.
+/// Stands for the cookie pair of a signed-in user.
 pub const SESSION: &[u8] = b"{session}";
 
 /// Connections that one input may open, and writes in each: more of them show nothing new.
