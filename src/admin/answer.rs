@@ -133,7 +133,7 @@ async fn session(handle: &str, gateway: &Arc<Gateway>) -> Reply {
         let hosts = gateway.cookies_of(&session).into_iter();
         let hosts = hosts.map(|(host, cookies)| json!({ "host": host, "cookies": cookies }));
         fields.insert("hosts".to_owned(), hosts.collect());
-        fields.insert("groups".to_owned(), json!(session.identity().groups()));
+        fields.insert("groups".to_owned(), json!(session.identity().groups().collect::<Vec<_>>()));
     }
     Reply::json(StatusCode::OK, &body)
 }

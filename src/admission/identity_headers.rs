@@ -89,8 +89,8 @@ impl IdentityHeaders {
         for IdentityHeader { begin, template, .. } in &self.0 {
             let mut put = |value: &HeaderValue| put_parts(to, &[begin.as_bytes(), value.as_bytes(), b"\r\n"]);
             if let [TemplatePart::Field(field)] = template.0.as_slice() {
-                // Most templates are a single field, whose value is already encoded.
-                identity.header(*field).into_iter().for_each(put);
+                // Most templates are a single field.
+                identity.header(*field).iter().for_each(put);
             } else if let Some(value) = template.render(identity) {
                 put(&value);
             }
@@ -121,10 +121,6 @@ impl Template {
     }
 
     fn render(&self, identity: &Identity) -> Option<HeaderValue> {
-        // Most templates are a single field, whose value is already encoded.
-        if let [TemplatePart::Field(field)] = self.0.as_slice() {
-            return identity.header(*field).cloned();
-        }
         let mut value = Vec::new();
         for piece in &self.0 {
             match piece {

@@ -16,8 +16,7 @@ pub(crate) fn check(file: &RawTable<'_>, users: &Users, path: &Path) {
         return;
     }
     let entries = users.sorted();
-    let groups: BTreeSet<&str> =
-        entries.iter().flat_map(|user| user.identity.groups()).map(|group| group.as_ref()).collect();
+    let groups: BTreeSet<&str> = entries.iter().flat_map(|user| user.identity.groups()).collect();
     let groups: Vec<&str> = groups.into_iter().collect();
     let routes = file.item("route").map(|item| item.again()).unwrap_or_default();
     let items = routes.iter().filter_map(|route| route.item("groups")).flat_map(|item| item.one_or_list());

@@ -280,7 +280,8 @@ fn session(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assemble
     // Developer tools do not show the cookies that the gateway keeps.
     let cookies = session.vault().zip(host).map(|(vault, host)| vault.names(host)).unwrap_or_default();
     let body = json!({
-        "user": identity.user(), "email": identity.email(), "name": identity.name(), "groups": identity.groups(),
+        "user": identity.user(), "email": identity.email(), "name": identity.name(),
+        "groups": identity.groups().collect::<Vec<_>>(),
         "device": session.device().to_string(), "address": session.address().to_string(),
         "connections": session.live_connections(), "host": host, "hosts": hosts, "cookies": cookies,
     });

@@ -1,6 +1,7 @@
 //! The serialised data of a sign-in in the record of a session: user, device and address. Stores do not parse it. The
 //! first byte is the version of the format, so that a later version can still read what this one wrote.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -14,24 +15,45 @@ use crate::values::identity::{Identity, UserKey};
 /// The current version of the format: JSON.
 const FORM: u8 = 1;
 
+/// Strings without escapes are borrowed: a start may read a million of these.
 #[derive(Serialize, Deserialize)]
-struct Saved {
-    user: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    email: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    groups: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    stamp: Option<String>,
+struct Saved<'a> {
+    #[serde(borrow)]
+    user: Text<'a>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    email: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    stamp: Option<Text<'a>>,
     /// How often that was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stamps: Option<u8>,
-    device: String,
-    address: String,
+    #[serde(borrow)]
+    device: Text<'a>,
+    #[serde(borrow)]
+    address: Text<'a>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     host: Option<Box<str>>,
+}
+
+/// A `Cow` that borrows in an `Option` and in a `Vec` as well.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl AsRef<str> for Text<'_> {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'a, T: Into<Cow<'a, str>>> From<T> for Text<'a> {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
 }
 
 /// Serialises the data of a sign-in.
@@ -43,14 +65,14 @@ pub(super) fn write(
     host: Option<&str>,
 ) -> Vec<u8> {
     let saved = Saved {
-        user: identity.user().to_owned(),
-        email: identity.email().map(str::to_owned),
-        name: identity.name().map(str::to_owned),
-        groups: identity.groups().iter().map(|group| group.to_string()).collect(),
-        stamp: stamp.map(|stamp| stamp.encode()),
+        user: identity.user().into(),
+        email: identity.email().map(Text::from),
+        name: identity.name().map(Text::from),
+        groups: identity.groups().map(Text::from).collect(),
+        stamp: stamp.map(|stamp| stamp.encode().into()),
         stamps: (stamps > 0).then_some(stamps),
-        device: device.to_string(),
-        address: address.to_string(),
+        device: device.to_string().into(),
+        address: address.to_string().into(),
         host: host.map(Into::into),
     };
     let mut bytes = vec![FORM];
@@ -63,14 +85,16 @@ pub(super) fn write(
 /// or damaged: such a session is treated as absent.
 pub(super) fn read(user: Arc<UserKey>, about: &[u8]) -> Option<(SignIn, u8)> {
     let (&FORM, json) = about.split_first()? else { return None };
-    let saved: Saved = serde_json::from_slice(json).ok()?;
-    let identity = Identity::new(&saved.user, saved.email.as_deref(), saved.name.as_deref(), &saved.groups).ok()?;
+    let saved: Saved<'_> = serde_json::from_slice(json).ok()?;
+    let Saved { user: shown, email, name, groups, .. } = &saved;
+    let [email, name] = [email, name].map(|text| text.as_ref().map(AsRef::as_ref));
+    let identity = Identity::of_texts(shown.as_ref(), email, name, groups).ok()?;
     let sign_in = SignIn {
         user,
         identity: Arc::new(identity),
-        stamp: saved.stamp.as_deref().and_then(CredentialStamp::parse),
-        device: Device::from_words(&saved.device),
-        address: ClientAddress::parse(&saved.address)?,
+        stamp: saved.stamp.as_ref().and_then(|stamp| CredentialStamp::parse(stamp.as_ref())),
+        device: Device::from_words(saved.device.as_ref()),
+        address: ClientAddress::parse(saved.address.as_ref())?,
         host: saved.host,
     };
     Some((sign_in, saved.stamps.unwrap_or_default()))

@@ -27,19 +27,35 @@ pub(crate) const MAX_GROUPS: usize = 8 * 1024;
 ///
 /// In header values, non-ASCII bytes and `%` are percent-encoded, so that values are unambiguous; in the
 /// comma-separated list of groups a comma in the name of a group is encoded as well.
+///
+/// Each of a million users may have one, so it is a single string, and header values are computed on first use and then
+/// cached by [`Identity::put_rendered`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
-    user: Text,
-    email: Option<Text>,
-    name: Option<Text>,
-    groups: Box<[Box<str>]>,
-    groups_header: Option<HeaderValue>,
+    /// User, e-mail address, name and groups, separated by line breaks, which none of them can contain. E-mail address
+    /// and name are empty if the user has none.
+    lines: Box<str>,
+    ends: Ends,
     rendered: Rendered,
+}
+
+/// Where the first three lines end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    user: u16,
+    email: u16,
+    name: u16,
 }
 
 /// A cache of the identity headers: most requests of a user need the same ones.
 #[derive(Clone, Default)]
-struct Rendered(OnceLock<(u64, Box<[u8]>)>);
+struct Rendered(OnceLock<Box<RenderedLines>>);
+
+#[derive(Clone)]
+struct RenderedLines {
+    form: u64,
+    lines: Box<[u8]>,
+}
 
 /// Always equal, since the cache is not part of the identity.
 impl PartialEq for Rendered {
@@ -49,12 +65,6 @@ impl PartialEq for Rendered {
 }
 
 impl Eq for Rendered {}
-
-#[derive(Clone, PartialEq, Eq)]
-struct Text {
-    shown: Box<str>,
-    header: HeaderValue,
-}
 
 /// Why a value cannot be part of an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -84,61 +94,86 @@ impl Identity {
         name: Option<&str>,
         groups: &[String],
     ) -> Result<Self, IdentityProblem> {
-        let optional = |text: Option<&str>| text.filter(|text| !text.trim().is_empty()).map(Text::parse).transpose();
-        Ok(Self {
-            user: Text::parse(user)?,
-            email: optional(email)?,
-            name: optional(name)?,
-            groups: groups.iter().map(|group| group.as_str().into()).collect(),
-            groups_header: groups_header(groups)?,
-            rendered: Rendered::default(),
-        })
+        Self::of_texts(user, email, name, groups)
+    }
+
+    /// [`Identity::new`] for borrowed groups as well.
+    pub(crate) fn of_texts(
+        user: &str,
+        email: Option<&str>,
+        name: Option<&str>,
+        groups: &[impl AsRef<str>],
+    ) -> Result<Self, IdentityProblem> {
+        let [email, name] = [email, name].map(|text| text.filter(|text| !text.trim().is_empty()));
+        let mut present = [Some(user), email, name].into_iter().flatten();
+        present.try_for_each(check)?;
+        check_groups(groups)?;
+        let first = [user, email.unwrap_or_default(), name.unwrap_or_default()];
+        let all = || first.into_iter().chain(groups.iter().map(AsRef::as_ref));
+        let mut lines = String::with_capacity(all().map(|line| line.len() + 1).sum::<usize>() - 1);
+        for (at, line) in all().enumerate() {
+            lines.extend((at > 0).then_some('\n'));
+            lines.push_str(line);
+        }
+        let [user, email, name] = first.map(str::len);
+        let end = |length: usize| u16::try_from(length).map_err(|_| IdentityProblem::TooLong);
+        let ends = Ends { user: end(user)?, email: end(user + 1 + email)?, name: end(user + 1 + email + 1 + name)? };
+        Ok(Self { lines: lines.into(), ends, rendered: Rendered::default() })
+    }
+
+    /// A part of the lines; empty beyond their end.
+    fn part(&self, begin: usize, end: u16) -> &str {
+        self.lines.get(begin..end.into()).unwrap_or_default()
     }
 
     /// The user's name.
     pub fn user(&self) -> &str {
-        &self.user.shown
+        self.part(0, self.ends.user)
     }
 
     /// The e-mail address, if the source has one.
     pub(crate) fn email(&self) -> Option<&str> {
-        self.email.as_ref().map(|text| &*text.shown)
+        Some(self.part(usize::from(self.ends.user) + 1, self.ends.email)).filter(|email| !email.is_empty())
     }
 
     /// The display name, if the source has one.
     pub(crate) fn name(&self) -> Option<&str> {
-        self.name.as_ref().map(|text| &*text.shown)
+        Some(self.part(usize::from(self.ends.email) + 1, self.ends.name)).filter(|name| !name.is_empty())
     }
 
     /// The groups, in the order and spelling of the source.
-    pub(crate) fn groups(&self) -> &[Box<str>] {
-        &self.groups
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &str> {
+        let groups = self.lines.get(usize::from(self.ends.name) + 1..);
+        groups.into_iter().flat_map(|groups| groups.split('\n'))
     }
 
     /// Whether the user is in the group with exactly this name.
     pub(crate) fn is_in(&self, group: &str) -> bool {
-        self.groups.iter().any(|own| &**own == group)
+        self.groups().any(|own| own == group)
     }
 
     /// A field as a header value; `None` if the user does not have it, so that no empty header is sent.
-    pub(crate) fn header(&self, field: IdentityField) -> Option<&HeaderValue> {
-        match field {
-            IdentityField::User => Some(&self.user.header),
-            IdentityField::Email => self.email.as_ref().map(|text| &text.header),
-            IdentityField::Name => self.name.as_ref().map(|text| &text.header),
-            IdentityField::Groups => self.groups_header.as_ref(),
-        }
+    pub(crate) fn header(&self, field: IdentityField) -> Option<HeaderValue> {
+        let encoded = |text| utf8_percent_encode(text, ENCODED).to_string();
+        let value = match field {
+            IdentityField::User => encoded(self.user()),
+            IdentityField::Email => encoded(self.email()?),
+            IdentityField::Name => encoded(self.name()?),
+            IdentityField::Groups => groups_header(self.groups())?,
+        };
+        // Only printable ASCII is left.
+        HeaderValue::try_from(value).ok()
     }
 
     /// Writes the headers that `render` makes, from the cache if possible. `form` identifies everything besides the
     /// identity on which they depend.
     pub(crate) fn put_rendered(&self, form: u64, to: &mut BytesMut, render: impl Fn(&Self, &mut BytesMut)) {
-        let (kept, lines) = self.rendered.0.get_or_init(|| {
+        let kept = self.rendered.0.get_or_init(|| {
             let mut lines = BytesMut::new();
             render(self, &mut lines);
-            (form, Box::from(&*lines))
+            Box::new(RenderedLines { form, lines: Box::from(&*lines) })
         });
-        if *kept == form { to.extend_from_slice(lines) } else { render(self, to) }
+        if kept.form == form { to.extend_from_slice(&kept.lines) } else { render(self, to) }
     }
 }
 
@@ -168,14 +203,7 @@ impl IdentityField {
     }
 }
 
-impl Text {
-    fn parse(text: &str) -> Result<Self, IdentityProblem> {
-        let header = header_value(check(text)?, ENCODED)?;
-        Ok(Self { shown: text.into(), header })
-    }
-}
-
-fn check(text: &str) -> Result<&str, IdentityProblem> {
+fn check(text: &str) -> Result<(), IdentityProblem> {
     if text.trim().is_empty() {
         Err(IdentityProblem::Empty)
     } else if text.len() > MAX_VALUE {
@@ -183,33 +211,37 @@ fn check(text: &str) -> Result<&str, IdentityProblem> {
     } else if text.chars().any(char::is_control) {
         Err(IdentityProblem::ControlCharacter)
     } else {
-        Ok(text)
+        Ok(())
     }
 }
 
-fn header_value(text: &str, set: &'static AsciiSet) -> Result<HeaderValue, IdentityProblem> {
-    let encoded = utf8_percent_encode(text, set).to_string();
-    HeaderValue::try_from(encoded).map_err(|_| IdentityProblem::ControlCharacter)
+fn check_groups(groups: &[impl AsRef<str>]) -> Result<(), IdentityProblem> {
+    let mut length = 0;
+    for group in groups {
+        check(group.as_ref())?;
+        let encoded = utf8_percent_encode(group.as_ref(), ENCODED_GROUP);
+        length += usize::from(length > 0) + encoded.map(str::len).sum::<usize>();
+    }
+    if length > MAX_GROUPS { Err(IdentityProblem::TooLong) } else { Ok(()) }
 }
 
-fn groups_header(groups: &[String]) -> Result<Option<HeaderValue>, IdentityProblem> {
+fn groups_header<'a>(groups: impl Iterator<Item = &'a str>) -> Option<String> {
     let mut list = String::new();
     for group in groups {
         if !list.is_empty() {
             list.push(',');
         }
-        list.extend(utf8_percent_encode(check(group)?, ENCODED_GROUP));
+        list.extend(utf8_percent_encode(group, ENCODED_GROUP));
     }
-    if list.len() > MAX_GROUPS {
-        return Err(IdentityProblem::TooLong);
-    }
-    let value = (!list.is_empty()).then(|| HeaderValue::try_from(list));
-    value.transpose().map_err(|_| IdentityProblem::ControlCharacter)
+    (!list.is_empty()).then_some(list)
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("user", &self.user()).field("groups", &self.groups).finish()
+        f.debug_struct("Identity")
+            .field("user", &self.user())
+            .field("groups", &self.groups().collect::<Vec<_>>())
+            .finish()
     }
 }
 
@@ -247,13 +279,32 @@ mod tests {
     fn every_field_can_be_sent() {
         let identity = Identity::new("alice", Some("a@b.test"), Some("Alice L."), &["staff".to_owned()]).unwrap();
         assert_eq!((identity.email(), identity.name()), (Some("a@b.test"), Some("Alice L.")));
-        assert_eq!((identity.user(), identity.groups()), ("alice", ["staff".into()].as_slice()));
+        assert!(identity.user() == "alice" && identity.groups().eq(["staff"]));
         let fields = ["user", "email", "name", "groups"].map(|name| IdentityField::parse(name).unwrap());
-        let sent = fields.map(|field| identity.header(field).unwrap().to_str().unwrap());
+        let sent = fields.map(|field| identity.header(field).unwrap());
         assert_eq!(sent, ["alice", "a@b.test", "Alice L.", "staff"]);
         assert_eq!(IdentityField::parse("User"), None);
         // `Debug` must not show the e-mail address.
         assert_eq!(format!("{identity:?}"), r#"Identity { user: "alice", groups: ["staff"] }"#);
+    }
+
+    #[test]
+    fn missing_fields_do_not_shift_others() {
+        let groups = ["staff".to_owned(), "sales".to_owned()];
+        for email in [None, Some("é@b.test")] {
+            for name in [None, Some("Zoë"), Some(" ")] {
+                for groups in [&groups[..], &groups[..1], &[]] {
+                    let identity = Identity::new("zoë", email, name, groups).unwrap();
+                    let name = name.filter(|name| *name != " ");
+                    assert_eq!((identity.user(), identity.email(), identity.name()), ("zoë", email, name));
+                    assert!(identity.groups().eq(groups), "{identity:?}");
+                    assert!(!identity.is_in("") && identity.is_in("sales") == (groups.len() == 2));
+                }
+            }
+        }
+        let of = |email, name, groups: &[&str]| Identity::of_texts("a", email, name, groups).unwrap();
+        let all = [of(None, None, &[]), of(Some("b"), None, &[]), of(None, Some("b"), &[]), of(None, None, &["b"])];
+        assert!(all.iter().enumerate().all(|(at, one)| all.iter().position(|other| other == one) == Some(at)));
     }
 
     #[test]

@@ -21,7 +21,7 @@ fn row(entry: &UserEntry) -> [String; TITLES.len()] {
     let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     [
         identity.user().to_owned(),
-        or_dash(&identity.groups().join(",")),
+        or_dash(&identity.groups().collect::<Vec<_>>().join(",")),
         or_dash(identity.email().unwrap_or_default()),
         or_dash(identity.name().unwrap_or_default()),
         if entry.enabled { "enabled" } else { "disabled" }.to_owned(),
@@ -38,7 +38,7 @@ fn object(entry: &UserEntry) -> serde_json::Value {
     let identity = &entry.identity;
     json!({
         "user": identity.user(),
-        "groups": identity.groups(),
+        "groups": identity.groups().collect::<Vec<_>>(),
         "email": identity.email(),
         "name": identity.name(),
         "enabled": entry.enabled,
