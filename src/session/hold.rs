@@ -11,7 +11,7 @@ impl Session {
     /// Registers an exchange of a connection, and reads the end mark afterwards, so that a logout between the lookup
     /// and the registration is not missed. `None` if the session has ended.
     pub fn hold(self: Arc<Self>, cut: &Arc<Cut>) -> Option<Hold> {
-        let among = self.life().live.register(cut);
+        let among = self.life().live.lock().register(cut);
         let hold = Hold { identity: self.identity(), session: self, cut: Arc::clone(cut), among };
         (!hold.session.has_ended()).then_some(hold)
     }
@@ -52,7 +52,7 @@ impl Hold {
 impl Drop for Hold {
     /// Resets the cut as well: between two requests a connection belongs to no session.
     fn drop(&mut self) {
-        self.session.life().live.deregister(&self.cut);
+        self.session.life().live.lock().deregister(&self.cut);
         self.cut.disarm();
     }
 }

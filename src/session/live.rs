@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 
-use super::sync::{AtomicU64, Mutex};
+use super::sync::AtomicU64;
 
 /// A signal that asks the exchange of a client connection to end.
 ///
@@ -110,35 +110,60 @@ const fn is_signalled(word: u64) -> bool {
     word & (BY_SESSION | BY_GATEWAY | BY_RULES) != 0
 }
 
-/// The cuts of all exchanges of one session that are in progress.
+/// The cuts of all exchanges of one session that are in progress. Usually there are none or one, so only more than one
+/// take a list.
 #[derive(Debug, Default)]
-pub(super) struct LiveConnections(Mutex<Vec<Arc<Cut>>>);
+pub(super) enum LiveConnections {
+    #[default]
+    None,
+    One(Arc<Cut>),
+    #[allow(clippy::box_collection, reason = "a list in place would make every session larger")]
+    More(Box<Vec<Arc<Cut>>>),
+}
 
 impl LiveConnections {
     /// Adds a cut, and returns the number of cuts.
-    pub(super) fn register(&self, cut: &Arc<Cut>) -> usize {
-        let mut cuts = self.0.lock();
-        cuts.push(Arc::clone(cut));
-        cuts.len()
+    pub(super) fn register(&mut self, cut: &Arc<Cut>) -> usize {
+        match self {
+            Self::None => *self = Self::One(Arc::clone(cut)),
+            Self::One(first) => *self = Self::More(Box::new(vec![Arc::clone(first), Arc::clone(cut)])),
+            Self::More(cuts) => cuts.push(Arc::clone(cut)),
+        }
+        self.count()
     }
 
-    pub(super) fn deregister(&self, cut: &Arc<Cut>) {
-        let mut cuts = self.0.lock();
-        if let Some(at) = cuts.iter().position(|other| Arc::ptr_eq(other, cut)) {
-            cuts.swap_remove(at);
+    pub(super) fn deregister(&mut self, cut: &Arc<Cut>) {
+        match self {
+            Self::One(only) if Arc::ptr_eq(only, cut) => *self = Self::None,
+            Self::None | Self::One(_) => {}
+            Self::More(cuts) => {
+                if let Some(at) = cuts.iter().position(|other| Arc::ptr_eq(other, cut)) {
+                    cuts.swap_remove(at);
+                }
+                if cuts.is_empty() {
+                    *self = Self::None;
+                }
+            }
         }
     }
 
-    /// Signals all exchanges, and returns their number. The lock is held meanwhile, so that a connection that has moved
-    /// on to an exchange of another session is no longer in the list.
+    /// Signals all exchanges, and returns their number. The caller holds the lock meanwhile, so that a connection that
+    /// has moved on to an exchange of another session is no longer in the list.
     pub(super) fn cut_all(&self, grace: Duration) -> usize {
-        let cuts = self.0.lock();
-        cuts.iter().for_each(|cut| cut.signal_end_of_session(grace));
-        cuts.len()
+        self.all().iter().for_each(|cut| cut.signal_end_of_session(grace));
+        self.count()
     }
 
     pub(super) fn count(&self) -> usize {
-        self.0.lock().len()
+        self.all().len()
+    }
+
+    fn all(&self) -> &[Arc<Cut>] {
+        match self {
+            Self::None => &[],
+            Self::One(cut) => std::slice::from_ref(cut),
+            Self::More(cuts) => cuts,
+        }
     }
 }
 
@@ -150,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_signal_of_a_session_is_reset_with_the_exchange() {
-        let (cut, live) = (Cut::new(), LiveConnections::default());
+        let (cut, mut live) = (Cut::new(), LiveConnections::default());
         live.register(&cut);
         cut.set_streaming();
         assert_eq!((live.cut_all(SECOND), cut.signalled()), (1, Some(Duration::ZERO)));
@@ -164,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_signal_of_a_stop_stays_and_the_shortest_grace_applies() {
-        let (cut, live) = (Cut::new(), LiveConnections::default());
+        let (cut, mut live) = (Cut::new(), LiveConnections::default());
         live.register(&cut);
         cut.signal(2 * SECOND);
         live.cut_all(SECOND);
@@ -174,5 +199,25 @@ mod tests {
         assert!(cut.signalled().is_some());
         cut.signal(Duration::MAX);
         assert_eq!(cut.signalled(), Some(SECOND));
+    }
+
+    #[test]
+    fn every_registered_exchange_is_cut_once() {
+        let cuts = [(); 3].map(|()| Cut::new());
+        for number in 0..=3 {
+            let (on, off) = cuts.split_at(number);
+            let mut live = LiveConnections::default();
+            assert!(on.iter().zip(1..).all(|(cut, count)| live.register(cut) == count));
+            off.iter().for_each(|cut| live.deregister(cut));
+            assert_eq!((live.count(), live.cut_all(SECOND)), (number, number));
+            assert!(on.iter().all(|cut| cut.signalled().is_some()) && off.iter().all(|cut| cut.signalled().is_none()));
+            for (cut, left) in on.iter().zip((0..number).rev()) {
+                live.deregister(cut);
+                cut.disarm();
+                assert!(live.cut_all(SECOND) == left && cut.signalled().is_none());
+                cuts.iter().for_each(|cut| cut.disarm());
+            }
+            assert!(matches!(live, LiveConnections::None), "the list is freed");
+        }
     }
 }

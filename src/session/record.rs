@@ -1,20 +1,28 @@
 //! One session, shared by the table and the exchanges that use it.
 //!
-//! Size of a session of a plain local user, in bytes: the record at most 192 (with its `Arc` and the key of the
-//! sign-in), its entry in the key index 43 to 86 (the table doubles when it is full), its entry in the expiry queue
-//! about 36. The user's name and identity are shared between the sessions of a user. `cargo bench --bench
-//! session_store` measures the total; the handbook has the figure.
+//! Size of a session of a plain local user, in bytes: the record at most 160 (with its `Arc` and the key of the
+//! sign-in), its entry in the key index 10 to 21 (the table doubles when it is full), its entry in the expiry queue
+//! about 9, that in the list of its user about 10 (29 to 57 for a single session). The user's key and identity, some
+//! 180, are shared between the sessions of a user. `cargo bench --bench session_store` measures the total; the handbook
+//! has the figure.
+
+mod keys;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::confirmed::{Confirmed, Standing};
+use super::end_mark::EndMark;
 use super::epoch::Epoch;
-use super::life::Life;
+use super::latest_stamp::LatestStamp;
+use super::live::LiveConnections;
 use super::saved;
 use super::sign_in::SignIn;
 use super::store::{End, HostKey, Record};
+use super::successor::Successor;
 use super::sync::{AtomicU32, Mutex};
 use crate::values::affinity;
 use crate::values::client_address::ClientAddress;
@@ -35,13 +43,19 @@ const NO_KEY: SessionKey = SessionKey::from_bytes([0; 32]);
 pub struct Session {
     name: SessionKey,
     user: Arc<UserKey>,
-    /// Used only by the first of several successive sessions: see [`Session::life`].
-    own_life: Life,
     device: Device,
     address: ClientAddress,
     created: u32,
     confirmed: Confirmed,
     rare: OnceLock<Box<Rare>>,
+    // The rest is the state that exchanges use: see `Session::life`. In a struct of its own its size would be rounded
+    // up.
+    /// A reload can replace it while requests are in progress.
+    identity: ArcSwap<Identity>,
+    stamp: LatestStamp,
+    last_seen: AtomicU32,
+    pub(super) ended: EndMark,
+    pub(super) live: Mutex<LiveConnections>,
 }
 
 /// The fields that many sessions never need, allocated on first use.
@@ -49,6 +63,8 @@ pub struct Session {
 struct Rare {
     /// The first of the sessions that this one succeeds; its `own_life` is shared.
     first: Option<Arc<Session>>,
+    /// The session that goes on with the life of this one.
+    successor: Successor,
     /// The host of the sign-in, if it is not the login host.
     host: Option<Box<str>>,
     /// The keys of further hosts.
@@ -66,11 +82,15 @@ impl Session {
         Self {
             name,
             user,
-            own_life: Life::new(identity, stamp, now),
             device,
             address,
             created: now.seconds(),
             confirmed: Confirmed::default(),
+            identity: ArcSwap::new(identity),
+            stamp: LatestStamp::new(stamp),
+            last_seen: AtomicU32::new(now.seconds()),
+            ended: EndMark::default(),
+            live: Mutex::default(),
             rare: host.map_or_else(OnceLock::new, |host| Box::new(Rare { host: Some(host), ..Rare::default() }).into()),
         }
     }
@@ -86,8 +106,8 @@ impl Session {
     pub(super) fn after(earlier: &Arc<Self>, sign_in: SignIn, name: SessionKey, now: Moment) -> Self {
         let life = earlier.life();
         life.identity.store(Arc::clone(&sign_in.identity));
-        life.set_stamp(sign_in.stamp);
-        life.touch(now);
+        life.stamp.set(sign_in.stamp);
+        earlier.touch(now);
         let (host, vault) = (sign_in.host.clone(), Arc::clone(&earlier.rare().vault));
         // The first session of the series, so that those in between are not kept in memory.
         let first = earlier.rare().first.as_ref().unwrap_or(earlier);
@@ -95,20 +115,25 @@ impl Session {
         Self { rare: Box::new(rare).into(), ..Self::new(sign_in, name, now) }
     }
 
-    /// The state that exchanges use. A successor shares that of the first session.
-    pub(super) fn life(&self) -> &Life {
-        let first = self.rare.get().and_then(|rare| rare.first.as_ref());
-        first.map_or(&self.own_life, |first| &first.own_life)
+    /// The session with the state that exchanges use. A successor shares that of the first session.
+    pub(super) fn life(&self) -> &Self {
+        self.rare.get().and_then(|rare| rare.first.as_deref()).unwrap_or(self)
+    }
+
+    /// The session to which that state belongs. Created if missing, so that an end and a sign-in again use the same
+    /// lock.
+    fn belongs_to(&self) -> &Successor {
+        &self.life().rare().successor
     }
 
     /// Passes the life of the earlier session to this one. `false` if that has ended.
     pub(super) fn follow(&self, earlier: &Self) -> bool {
-        earlier.life().pass_to(self.name)
+        earlier.belongs_to().pass(&earlier.life().ended, self.name)
     }
 
     /// The name of the session that has succeeded this one, if any.
     pub(super) fn successor(&self) -> Option<SessionKey> {
-        self.life().successor_of(&self.name)
+        self.belongs_to().of(&self.name)
     }
 
     /// Whether another session has succeeded this one, because the user signed in again in the same browser.
@@ -126,7 +151,7 @@ impl Session {
         let created = clock.moment_of(record.created).min(last_seen.before(age_when_last_seen));
         let mut session = Self::new(sign_in, record.name, created);
         session.touch(last_seen);
-        session.own_life.renew_stamp(stamp, stamps);
+        session.stamp.renew(stamp, stamps);
         if !record.further.is_empty() || record.version > 0 {
             let rare = session.rare.take().unwrap_or_default();
             session.rare = OnceLock::from(Box::new(Rare {
@@ -155,7 +180,7 @@ impl Session {
 
     /// The data of the sign-in, serialised for the store.
     pub(super) fn about(&self) -> Vec<u8> {
-        saved::write(&self.identity(), self.life().stamp(), self.device, self.address, self.host())
+        saved::write(&self.identity(), self.life().stamp.get(), self.device, self.address, self.host())
     }
 
     /// Records that a load in this epoch found the session unchanged. `changes` is [`Self::changes`] before that load.
@@ -199,7 +224,7 @@ impl Session {
 
     /// The stamp of the user's password at the sign-in, or after the last change of the password in this session.
     pub(crate) fn stamp(&self) -> Option<CredentialStamp> {
-        self.life().stamp().0
+        self.life().stamp.get().0
     }
 
     /// Replaces the identity. The caller must check the exchanges in progress against the rules again.
@@ -209,14 +234,14 @@ impl Session {
 
     /// Replaces the stamp after a change of the password.
     pub(super) fn set_stamp(&self, stamp: CredentialStamp) {
-        self.life().set_stamp(Some(stamp));
+        self.life().stamp.set(Some(stamp));
     }
 
     /// Takes over the stamp of its record, if that is a later one.
     pub(super) fn renew_stamp(&self, record: &Record) {
         // Where a later version wrote it, the session belongs to the password that is known here.
         let kept = saved::read(self.shared_user(), &record.about);
-        kept.into_iter().for_each(|(sign_in, stamps)| self.life().renew_stamp(sign_in.stamp, stamps));
+        kept.into_iter().for_each(|(sign_in, stamps)| self.life().stamp.renew(sign_in.stamp, stamps));
     }
 
     /// The browser of the sign-in.
@@ -236,7 +261,7 @@ impl Session {
 
     /// The moment of the last use, in whole seconds.
     pub fn last_seen(&self) -> Moment {
-        self.life().last_seen()
+        Moment::from_seconds(self.life().last_seen.load(Ordering::Relaxed))
     }
 
     /// The key of the sign-in, which identifies the session in stores.
@@ -294,17 +319,22 @@ impl Session {
 
     /// The number of connections that currently use the session.
     pub fn live_connections(&self) -> usize {
-        self.life().live.count()
+        self.life().live.lock().count()
     }
 
     /// Records a use of the session. It changes only this record, so it cannot bring an ended session back.
     pub(crate) fn touch(&self, now: Moment) {
-        self.life().touch(now);
+        let (last_seen, now) = (&self.life().last_seen, now.seconds());
+        // Most requests find the current second noted already, and a load is cheaper than a write to a shared cache
+        // line.
+        if last_seen.load(Ordering::Relaxed) < now {
+            last_seen.fetch_max(now, Ordering::Relaxed);
+        }
     }
 
     /// Asks all connections that use the session to end, and returns their number.
     pub(crate) fn cut(&self, grace: Duration) -> usize {
-        self.life().live.cut_all(grace)
+        self.life().live.lock().cut_all(grace)
     }
 
     /// Ends a session that is not in the table: sets its mark and cuts its connections. Returns the number of
@@ -321,61 +351,12 @@ impl Session {
 
     /// Like [`Self::mark`], unless there is a successor, which continues.
     pub(super) fn mark_alone(&self, cause: EndCause) -> bool {
-        self.life().end_of(&self.name, cause)
+        self.belongs_to().end(&self.life().ended, &self.name, cause)
     }
 
     /// Whether an announced write is not finished.
     pub(super) fn has_writes(&self) -> bool {
         self.life().ended.is_awaited()
-    }
-
-    /// Adds the key of a further host. `false` if the session has ended or has a successor.
-    pub(super) fn add_key(&self, key: HostKey) -> bool {
-        let mut further = self.rare().further.lock();
-        let live = !self.has_ended() && !self.is_succeeded();
-        if live {
-            further.push(key);
-        }
-        live
-    }
-
-    /// Removes a key of a further host.
-    pub(super) fn take_key(&self, key: &SessionKey) {
-        self.rare.get().into_iter().for_each(|rare| rare.further.lock().retain(|further| further.key != *key));
-    }
-
-    /// Removes and returns every other key of the host of `by`, which replaces them.
-    pub(super) fn take_replaced(&self, by: &HostKey) -> Vec<SessionKey> {
-        let is_replaced = |other: &mut HostKey| other.host == by.host && other.key != by.key;
-        self.rare().further.lock().extract_if(.., is_replaced).map(|replaced| replaced.key).collect()
-    }
-
-    fn host(&self) -> Option<&str> {
-        self.rare.get()?.host.as_deref()
-    }
-
-    /// Every key, with the host of its cookie. `login` is the login host.
-    pub(crate) fn host_keys(&self, login: &str) -> Vec<(SessionKey, Box<str>)> {
-        let further = self.rare.get().map(|rare| rare.further.lock().clone()).unwrap_or_default();
-        let first = (self.name, self.host().unwrap_or(login).into());
-        std::iter::once(first).chain(further.into_iter().map(|HostKey { key, host }| (key, host))).collect()
-    }
-
-    /// The hosts that have a cookie of the session, that of the sign-in first. `login` is the login host.
-    pub(crate) fn hosts(&self, login: &str) -> Vec<Box<str>> {
-        let mut hosts: Vec<Box<str>> = Vec::new();
-        for (_, host) in self.host_keys(login) {
-            if !hosts.contains(&host) {
-                hosts.push(host);
-            }
-        }
-        hosts
-    }
-
-    /// Every key, that of the sign-in first.
-    pub(crate) fn keys(&self) -> Vec<SessionKey> {
-        let further = self.rare.get().map(|rare| rare.further.lock().clone()).unwrap_or_default();
-        std::iter::once(self.name).chain(further.into_iter().map(|further| further.key)).collect()
     }
 }
 
@@ -407,8 +388,22 @@ pub(crate) mod tests {
 
     /// A session of alice.
     pub(crate) fn session() -> Arc<Session> {
-        let sign_in = SignIn::of("file", Identity::new("alice", None, None, &[]).unwrap());
-        Arc::new(Session::new(sign_in, SessionId::generate().unwrap().key(), Moment::default()))
+        session_named(SessionId::generate().unwrap().key())
+    }
+
+    /// The same, of this name.
+    pub(crate) fn session_named(name: SessionKey) -> Arc<Session> {
+        Arc::new(Session::new(alice(), name, Moment::default()))
+    }
+
+    /// A session of this user.
+    pub(crate) fn session_of(user: Arc<UserKey>) -> Arc<Session> {
+        let name = SessionId::generate().unwrap().key();
+        Arc::new(Session::new(SignIn { user, ..alice() }, name, Moment::default()))
+    }
+
+    fn alice() -> SignIn {
+        SignIn::of("file", Identity::new("alice", None, None, &[]).unwrap())
     }
 
     #[test]
@@ -434,6 +429,6 @@ pub(crate) mod tests {
     #[test]
     fn the_record_has_the_documented_size() {
         let counts = 2 * size_of::<usize>();
-        assert!(size_of::<Session>() + counts <= 192, "{}", size_of::<Session>());
+        assert!(size_of::<Session>() + counts <= 160, "{}", size_of::<Session>());
     }
 }

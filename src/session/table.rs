@@ -11,7 +11,6 @@ mod ends;
 mod loading;
 mod notes;
 
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,11 +19,13 @@ pub(crate) use self::ends::EndsOfUser;
 use super::backing::Backing;
 use super::confirmed::Standing;
 use super::expiry_queue::ExpiryQueue;
+use super::key_index::KeyIndex;
 use super::lifetime::Lifetime;
 use super::record::{Ended, Session};
 use super::sign_in::SignIn;
 use super::store::{HostKey, SessionStore, Unavailable};
-use super::sync::{AtomicU64, AtomicUsize, DashMap};
+use super::sync::{AtomicU64, AtomicUsize};
+use super::user_index::UserIndex;
 use crate::values::credential_stamp::CredentialStamp;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;
@@ -116,8 +117,8 @@ pub(crate) enum Found {
 /// The concurrent session table.
 #[derive(Debug)]
 pub struct SessionTable {
-    by_key: DashMap<SessionKey, Arc<Session>, BuildHasherDefault<KeyHasher>>,
-    by_user: DashMap<Arc<UserKey>, Vec<Arc<Session>>>,
+    by_key: KeyIndex,
+    by_user: UserIndex,
     count: AtomicUsize,
     expiry_queue: ExpiryQueue,
     /// The store; without one sessions end with the process.
@@ -131,8 +132,8 @@ impl SessionTable {
     /// An empty table, with a store or without.
     pub fn new(settings: SessionSettings, backing: Option<Backing>) -> Self {
         Self {
-            by_key: DashMap::default(),
-            by_user: DashMap::default(),
+            by_key: KeyIndex::default(),
+            by_user: UserIndex::default(),
             count: AtomicUsize::new(0),
             expiry_queue: ExpiryQueue::default(),
             backing,
@@ -169,9 +170,7 @@ impl SessionTable {
             return;
         }
         // The queue has the times of the longer timeouts.
-        for entry in self.by_key.iter() {
-            self.expiry_queue.schedule(*entry.key(), self.earliest_end(entry.value()));
-        }
+        self.by_key.for_each(|session| self.expiry_queue.schedule(session.name(), self.earliest_end(session)));
     }
 
     /// The number of sessions.
@@ -198,7 +197,7 @@ impl SessionTable {
         let id = SessionId::generate().map_err(|_| NotOpened::NoRandomness)?;
         let reservation = self.reserve()?;
         let key = id.key();
-        let user = self.shared(sign_in.user);
+        let (user, _) = self.by_user.shared(&sign_in.user);
         let session = Arc::new(Session::new(SignIn { user, ..sign_in }, key, now));
         if let Some(backing) = &self.backing {
             // The epoch is read before the store is asked: events that are missed from now on may concern the session.
@@ -214,15 +213,15 @@ impl SessionTable {
     }
 
     fn enter_new(&self, session: &Arc<Session>, now: Moment) {
-        self.by_key.insert(*session.name(), Arc::clone(session));
-        self.enter_user(session);
-        self.expiry_queue.schedule(*session.name(), self.lifetime().earliest_end(now, now));
+        self.by_key.enter(session);
+        self.by_user.enter(session);
+        self.expiry_queue.schedule(session.name(), self.lifetime().earliest_end(now, now));
     }
 
     /// Looks a key up. An expired session is over even if the sweep has not ended it yet; with a store, an idle one may
     /// have been used at another replica.
     pub(crate) fn look_up(&self, key: &SessionKey, now: Moment) -> Found {
-        let Some(session) = self.by_key.get(key).map(|entry| Arc::clone(entry.value())) else {
+        let Some(session) = self.by_key.get(key) else {
             return match &self.backing {
                 Some(backing) if !backing.is_absent(key) => Found::Unknown,
                 _ => Found::Absent,
@@ -262,16 +261,16 @@ impl SessionTable {
         {
             return Ok(false);
         }
-        session.take_replaced(&key).iter().for_each(|replaced| _ = self.by_key.remove(replaced));
+        session.take_replaced(&key).iter().for_each(|replaced| _ = self.by_key.remove_further(replaced));
         Ok(self.enter_key(session, key))
     }
 
     fn enter_key(&self, session: &Arc<Session>, further: HostKey) -> bool {
         let key = further.key;
-        self.by_key.insert(key, Arc::clone(session));
+        self.by_key.enter_further(&further, session);
         let added = session.add_key(further);
         if !added {
-            self.by_key.remove(&key);
+            self.by_key.remove_further(&key);
         }
         added
     }
@@ -301,13 +300,12 @@ impl SessionTable {
 
     /// The sessions of a user in the table.
     pub fn list(&self, user: &UserKey) -> Vec<Arc<Session>> {
-        self.by_user.get(user).map(|sessions| sessions.value().clone()).unwrap_or_default()
+        self.by_user.list(user)
     }
 
     /// All sessions in the table, or those of the users with this name from any source, in no particular order.
     pub fn sessions_of(&self, user: Option<&str>) -> Vec<Arc<Session>> {
-        let users = self.by_user.iter().filter(|entry| user.is_none_or(|user| *entry.key().subject == *user));
-        users.flat_map(|entry| entry.value().clone()).collect()
+        self.by_user.sessions_of(user)
     }
 
     /// How the session relates to its record in the store.
@@ -327,22 +325,11 @@ impl SessionTable {
         self.lifetime().earliest_end(session.created(), session.last_seen())
     }
 
-    /// The user key that existing sessions of the user share, to save memory.
-    fn shared(&self, user: Arc<UserKey>) -> Arc<UserKey> {
-        let known = self.by_user.get(&user).map(|sessions| Arc::clone(sessions.key()));
-        known.unwrap_or(user)
-    }
-
     fn reserve(&self) -> Result<SlotReservation<'_>, NotOpened> {
         let capacity = self.limits.capacity.load(Ordering::Relaxed);
         let free = |count: usize| (count < capacity).then_some(count + 1);
         let reserved = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free);
         reserved.map(|_| SlotReservation(&self.count)).map_err(|_| NotOpened::Full)
-    }
-
-    /// Adds a session to the list of its user.
-    fn enter_user(&self, session: &Arc<Session>) {
-        self.by_user.entry(session.shared_user()).or_default().push(Arc::clone(session));
     }
 
     /// The sessions that have to end because of `max_per_user`, now that the user has this one.
@@ -366,11 +353,8 @@ impl SessionTable {
 
     /// Removes a session from all indexes.
     fn strike_out(&self, session: &Arc<Session>) {
-        let was_there = session.keys().iter().filter_map(|key| self.by_key.remove(key)).count() > 0;
-        if let Some(mut sessions) = self.by_user.get_mut(session.user()) {
-            sessions.retain(|other| !Arc::ptr_eq(other, session));
-        }
-        self.by_user.remove_if(session.user(), |_, sessions| sessions.is_empty());
+        let was_there = session.keys().iter().filter(|key| self.by_key.remove(key)).count() > 0;
+        self.by_user.remove(session);
         self.count.fetch_sub(usize::from(was_there), Ordering::Relaxed);
     }
 }
@@ -387,24 +371,6 @@ impl SlotReservation<'_> {
 impl Drop for SlotReservation<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The hash function of the table: the first bytes of the key, which is a SHA-256 hash of random bits.
-#[derive(Default)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(head) = bytes.first_chunk() {
-            self.0 = u64::from_ne_bytes(*head);
-        }
-    }
-
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

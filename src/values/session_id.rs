@@ -57,9 +57,14 @@ impl SessionKey {
         Self(bytes)
     }
 
+    /// The first eight bytes. They find a session, but never authenticate a request.
+    pub(crate) fn head(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |head| u64::from_le_bytes(*head))
+    }
+
     /// A hash for sticky load balancing, the same on every machine. It never leaves the program.
     pub(crate) fn affinity(&self) -> u64 {
-        self.0.first_chunk().map_or(0, |head| u64::from_le_bytes(*head))
+        self.head()
     }
 
     /// The handle: base32 of the first 10 bytes of a hash of the key.

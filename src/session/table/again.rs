@@ -60,7 +60,8 @@ impl SessionTable {
         }
         let id = SessionId::generate().map_err(|_| NotOpened::NoRandomness)?;
         let reservation = self.reserve()?;
-        let sign_in = SignIn { user: self.shared(Arc::clone(&sign_in.user)), ..sign_in.clone() };
+        let (user, _) = self.by_user.shared(&sign_in.user);
+        let sign_in = SignIn { user, ..sign_in.clone() };
         let session = Arc::new(Session::after(earlier, sign_in, id.key(), now));
         if let Some(backing) = &self.backing {
             session.confirm(backing.epoch(), 0);

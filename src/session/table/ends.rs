@@ -105,12 +105,12 @@ impl SessionTable {
     /// Ends expired sessions.
     pub(crate) async fn expired(&self, now: Moment) -> Vec<Ended> {
         let (mut idle, mut absolute) = (Vec::new(), Vec::new());
-        for key in self.expiry_queue.due(now, EXPIRED_AT_ONCE) {
-            let Some(session) = self.by_key.get(&key).map(|entry| Arc::clone(entry.value())) else { continue };
+        for head in self.expiry_queue.due(now, EXPIRED_AT_ONCE) {
+            let Some(session) = self.by_key.get_by_head(head) else { continue };
             match self.expiry(&session, now) {
                 Some(EndCause::Idle) => idle.push(session),
                 Some(_) => absolute.push(session),
-                None => self.expiry_queue.schedule(key, self.earliest_end(&session)),
+                None => self.expiry_queue.schedule(session.name(), self.earliest_end(&session)),
             }
         }
         let mut all = self.end_all(absolute, EndCause::Absolute).await;
@@ -129,7 +129,7 @@ impl SessionTable {
         let answers = match self.ending(backing, &sessions, backing.end_if_idle(&sessions, cut_off)).await {
             Ok(answers) => answers,
             Err(Unavailable) => {
-                sessions.iter().for_each(|session| self.expiry_queue.schedule(*session.name(), now + RETRY));
+                sessions.iter().for_each(|session| self.expiry_queue.schedule(session.name(), now + RETRY));
                 return Err(Unavailable);
             }
         };
@@ -139,7 +139,7 @@ impl SessionTable {
                 Ok(end) => over.push((session, end)),
                 Err(used) => {
                     session.touch(used);
-                    self.expiry_queue.schedule(*session.name(), self.earliest_end(&session));
+                    self.expiry_queue.schedule(session.name(), self.earliest_end(&session));
                 }
             }
         }
@@ -201,7 +201,7 @@ impl SessionTable {
     pub(crate) fn take_entered(&self, keys: &mut Vec<SessionKey>) -> Vec<Arc<Session>> {
         let mut entered = Vec::new();
         keys.retain(|key| {
-            let session = self.by_key.get(key).map(|entry| Arc::clone(entry.value()));
+            let session = self.by_key.get(key);
             entered.extend(session.clone());
             session.is_none()
         });
@@ -235,7 +235,7 @@ impl SessionTable {
     pub(super) fn mark(&self, session: &Arc<Session>, cause: EndCause) -> Option<Arc<Session>> {
         // The mark is set before the successor is read: see `Life::pass_to`.
         session.mark(cause).then(|| {
-            let successor = session.successor().and_then(|name| self.by_key.get(&name).map(|entry| Arc::clone(&entry)));
+            let successor = session.successor().and_then(|name| self.by_key.get(&name));
             successor.unwrap_or_else(|| Arc::clone(session))
         })
     }
@@ -276,7 +276,7 @@ impl SessionTable {
         // Recorded first: an old record that is entered afterwards is recognised as ended, and one that was entered
         // before is found here.
         backing.dead.ended_elsewhere(*name);
-        let session = self.by_key.get(name).map(|entry| Arc::clone(entry.value()))?;
+        let session = self.by_key.get(name)?;
         session.mark_alone(cause).then(|| self.remove(&session));
         Some(session)
     }

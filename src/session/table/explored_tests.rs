@@ -135,7 +135,7 @@ impl Stage {
     fn is_over(&self, user: &UserKey, keys: &[SessionKey]) {
         assert_eq!(self.won.load(Ordering::SeqCst), 1, "an end is reported once");
         for key in keys {
-            assert!(self.live(key).is_none() && !self.table.by_key.contains_key(key), "a key is left");
+            assert!(self.live(key).is_none() && !self.table.by_key.contains(key), "a key is left");
         }
         assert!(self.table.list(user).is_empty() && self.table.is_empty());
     }

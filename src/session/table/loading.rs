@@ -51,7 +51,7 @@ impl SessionTable {
             return Err(Unavailable);
         }
         // The key of a known session was not guessed: its confirmation does not count towards the address's limit.
-        let from = (!self.by_key.contains_key(key)).then_some(from);
+        let from = (!self.by_key.contains(key)).then_some(from);
         backing.loads.ask(key, from, now, self.fetch(backing, key, now, ended)).await
     }
 
@@ -63,7 +63,7 @@ impl SessionTable {
         now: Moment,
         ended: &mut Vec<Ended>,
     ) -> Result<bool, Unavailable> {
-        if let Some(session) = self.by_key.get(key).map(|entry| Arc::clone(entry.value())) {
+        if let Some(session) = self.by_key.get(key) {
             return self.settle(backing, session, now, ended).await;
         }
         if timeout(PATIENCE, backing.dead.is_owed(key)).await.unwrap_or(true) {
@@ -121,7 +121,7 @@ impl SessionTable {
         let Some(backing) = self.backing.as_ref().filter(|backing| backing.is_shared()) else { return Ok(()) };
         let (mark, epoch, changes) = (backing.dead.mark(), backing.epoch(), backing.changes());
         for record in backing.load_all_of(user, beyond).await? {
-            if self.by_key.contains_key(&record.name) {
+            if self.by_key.contains(&record.name) {
                 continue;
             }
             let Some(session) = self.restored(backing, &record, epoch) else { continue };
@@ -137,9 +137,9 @@ impl SessionTable {
     /// The session of a record that was loaded in this epoch. It shares the user key with existing sessions, and the
     /// identity if that is equal: an identity is as large as the rest of a session.
     pub(super) fn restored(&self, backing: &Backing, record: &Record, epoch: Epoch) -> Option<Arc<Session>> {
-        let user = self.shared(Arc::new(record.user.clone()));
+        let (user, known) = self.by_user.shared(&record.user);
         let session = backing.restored(record, user, epoch)?;
-        let known = self.by_user.get(&record.user).and_then(|sessions| sessions.first().map(|known| known.identity()));
+        let known = known.map(|known| known.identity());
         if let Some(known) = known.filter(|known| *known == session.identity()) {
             session.set_identity(known);
         }
@@ -169,8 +169,7 @@ impl SessionTable {
         mark: Mark,
     ) -> Entry<Option<Arc<Session>>> {
         backing.dead.enter(record, mark, || {
-            let known = self.by_key.get(&record.name).map(|entry| Arc::clone(entry.value()));
-            if let Some(known) = known {
+            if let Some(known) = self.by_key.get(&record.name) {
                 self.enter_missing(&known, record);
                 return Some(known);
             }
@@ -181,14 +180,15 @@ impl SessionTable {
     }
 
     fn enter(&self, record: &Record, restored: &Arc<Session>) {
-        record.keys().for_each(|key| _ = self.by_key.insert(*key, Arc::clone(restored)));
+        self.by_key.enter(restored);
+        record.further.iter().for_each(|further| self.by_key.enter_further(further, restored));
         // Loading a session never ends another one: `max_per_user` applies at the next sign-in.
-        self.enter_user(restored);
-        self.expiry_queue.schedule(record.name, self.earliest_end(restored));
+        self.by_user.enter(restored);
+        self.expiry_queue.schedule(restored.name(), self.earliest_end(restored));
     }
 
     fn enter_missing(&self, known: &Arc<Session>, record: &Record) {
-        let missing = record.further.iter().filter(|further| !self.by_key.contains_key(&further.key));
+        let missing = record.further.iter().filter(|further| !self.by_key.contains(&further.key));
         // An earlier key of the host is not removed, since this record may be older than the session.
         missing.for_each(|further| _ = self.enter_key(known, further.clone()));
     }
@@ -215,7 +215,7 @@ impl SessionTable {
             for record in &page.records {
                 let Some(session) = self.restored(backing, record, epoch) else { continue };
                 let _ = backing.dead.enter(record, mark, || {
-                    if !self.by_key.contains_key(&record.name) {
+                    if !self.by_key.contains(&record.name) {
                         self.count.fetch_add(1, Ordering::Relaxed);
                         self.enter(record, &session);
                     }
@@ -324,15 +324,15 @@ impl SessionTable {
     /// Marks a session as outdated, if `is_news` says so: it is loaded again before its next request is served.
     fn outdate(&self, backing: &Backing, name: &SessionKey, is_news: impl Fn(&Session) -> bool) {
         backing.note_change();
-        let session = self.by_key.get(name).map(|entry| Arc::clone(entry.value()));
+        let session = self.by_key.get(name);
         session.iter().filter(|session| is_news(session)).for_each(|session| session.outdate());
     }
 
     /// Removes a key that another gateway has replaced.
     fn remove_key(&self, name: &SessionKey, replaced: &SessionKey) {
-        if let Some(session) = self.by_key.get(name).map(|entry| Arc::clone(entry.value())) {
+        if let Some(session) = self.by_key.get(name) {
             session.take_key(replaced);
-            self.by_key.remove_if(replaced, |_, other| Arc::ptr_eq(other, &session));
+            self.by_key.remove_further_of(replaced, &session);
         }
     }
 
@@ -342,7 +342,7 @@ impl SessionTable {
         if !self.backing.as_ref().is_some_and(|backing| backing.has_to_cut(now)) {
             return 0;
         }
-        self.by_user.iter().flat_map(|user| user.value().clone()).map(|session| session.cut(grace)).sum()
+        self.sessions_of(None).iter().map(|session| session.cut(grace)).sum()
     }
 
     /// Reports the uses of sessions and the prolonged cookies of applications to the store, if the last report is at
