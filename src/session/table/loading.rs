@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::join;
+
 use super::SessionTable;
 use super::cookies::{renew_cookies, version_of};
 use super::ends::{ended, wait_for_writes};
@@ -208,24 +210,32 @@ impl SessionTable {
     /// The store does not answer.
     pub async fn load_all(&self) -> Result<usize, Unavailable> {
         let Some(backing) = &self.backing else { return Ok(0) };
-        let mut from = None;
-        loop {
-            let (mark, epoch) = (backing.dead.mark(), backing.epoch());
-            let page = backing.page(from, PAGE).await?;
-            for record in &page.records {
-                let Some(session) = self.restored(backing, record, epoch) else { continue };
-                let _ = backing.dead.enter(record, mark, || {
-                    if !self.by_key.contains(&record.name) {
-                        self.count.fetch_add(1, Ordering::Relaxed);
-                        self.enter(record, &session);
-                    }
-                });
-            }
-            from = page.next;
-            if from.is_none() {
-                backing.note_whole();
-                return Ok(self.len());
-            }
+        let mut asked = (backing.dead.mark(), backing.epoch());
+        let mut page = backing.page(None, PAGE).await?;
+        while let Some(from) = page.next {
+            let next_asked = (backing.dead.mark(), backing.epoch());
+            // The store reads the next page while this one is entered.
+            let (next, ()) = join(backing.page(Some(from), PAGE), async {
+                self.enter_all(backing, &page.records, asked);
+            })
+            .await;
+            (page, asked) = (next?, next_asked);
+        }
+        self.enter_all(backing, &page.records, asked);
+        backing.note_whole();
+        Ok(self.len())
+    }
+
+    /// Enters the records of a page that was requested at this time, without those that the table has.
+    fn enter_all(&self, backing: &Backing, records: &[Record], (mark, epoch): (Mark, Epoch)) {
+        for record in records {
+            let Some(session) = self.restored(backing, record, epoch) else { continue };
+            let _ = backing.dead.enter(record, mark, || {
+                if !self.by_key.contains(&record.name) {
+                    self.count.fetch_add(1, Ordering::Relaxed);
+                    self.enter(record, &session);
+                }
+            });
         }
     }
 
