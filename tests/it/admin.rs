@@ -124,7 +124,7 @@ async fn an_operator_sees_and_ends_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_ends_what_a_query_selects_and_never_all_by_mistake() {
+async fn revoke_ends_the_selected_sessions_and_never_all_by_mistake() {
     let (site, _echo) = Site::with_echo().await;
     let office = Office::of(&site);
     let old = site.sign_in("alice").await;

@@ -146,7 +146,7 @@ fn a_full_disk_loses_no_session_and_no_end() {
 }
 
 #[test]
-fn a_disk_that_cannot_be_written_is_named_at_the_start() {
+fn read_only_disk_is_reported_at_the_start() {
     let (folder, disk) = on_a_disk();
     let folder = folder.path();
     let program = disk.start();

@@ -177,7 +177,7 @@ async fn large_messages_pass_intact_in_both_directions_at_once() {
 }
 
 #[tokio::test]
-async fn what_came_with_the_handshake_is_delivered_first() {
+async fn bytes_after_the_handshake_are_delivered_first() {
     // A masked "hi" of the client, an unmasked "yo" of the upstream.
     let joined = joined_after(b"\x81\x82\0\0\0\0hi", b"\x81\x02yo").await;
     let (mut client, mut upstream, _rest) = joined.sockets();
@@ -230,7 +230,7 @@ async fn last_message_of_an_ending_upstream_arrives() {
 }
 
 #[tokio::test]
-async fn a_cut_of_an_idle_tunnel_tells_both_why() {
+async fn cut_of_an_idle_tunnel_sends_the_reason_to_both_sides() {
     let (mut client, mut upstream, rest) = joined().await.sockets();
     client.send(Message::text("hello")).await;
     upstream.next().await;

@@ -36,7 +36,7 @@ async fn all_refused(lines: &[&str], behind: &str) {
 
 /// A body that the gateway does not read is not taken for the next request (request smuggling).
 #[tokio::test(flavor = "multi_thread")]
-async fn t99_body_of_an_own_answer_is_not_a_request() {
+async fn t99_body_of_a_request_answered_by_the_gateway_is_not_a_request() {
     let (site, echo) = Site::with_echo().await;
     let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{SMUGGLED}\r\n0\r\n\r\n", SMUGGLED.len());
     let measured = format!("Content-Length: {}\r\n\r\n{SMUGGLED}", SMUGGLED.len());
@@ -125,7 +125,7 @@ async fn t101_conflicting_body_lengths_are_refused() {
 
 /// Nothing is kept here: who asks second is not shown what was answered first.
 #[tokio::test(flavor = "multi_thread")]
-async fn t102_no_answer_is_given_twice() {
+async fn t102_answers_are_not_reused_for_other_users() {
     let echo = Echo::answering("Cache-Control: public, max-age=3600\r\nETag: \"x\"\r\n").await;
     let site = Site::before_one(echo.address);
     for user in ["alice", "bob", "alice"] {
@@ -138,7 +138,7 @@ async fn t102_no_answer_is_given_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t103_numbers_are_digits_and_fit() {
+async fn t103_lengths_that_are_not_plain_digits_or_overflow_are_refused() {
     all_refused(&["Content-Length: +5", "Content-Length: -1", "Content-Length: 0x5", "Content-Length: 5a"], "abcde")
         .await;
     all_refused(
@@ -161,7 +161,7 @@ async fn t103_numbers_are_digits_and_fit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chunk_has_a_size() {
+async fn chunks_without_a_size_are_refused() {
     for size in ["", " "] {
         let outcome = post("Transfer-Encoding: chunked\r\n", &format!("{size}\r\nabcde\r\n0\r\n\r\n")).await;
         assert!(outcome.status() != 200, "an empty size is zero: {:?}", outcome.seen);
@@ -169,7 +169,7 @@ async fn a_chunk_has_a_size() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t104_neither_names_nor_lengths_are_empty() {
+async fn t104_empty_names_and_lengths_are_refused() {
     all_refused(
         &[
             ": x",
@@ -207,7 +207,7 @@ async fn t105_odd_chunk_lines_are_refused_or_framed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t106_extensions_of_chunks_end_here() {
+async fn t106_chunk_extensions_are_not_forwarded() {
     let (site, echo) = open_site_with(BODY_TIMEOUT).await;
     let modest = format!("1;{}\r\na\r\n", "e".repeat(100)).repeat(5);
     let head = request("POST", "/x", &["Transfer-Encoding: chunked"], "");
@@ -218,7 +218,7 @@ async fn t106_extensions_of_chunks_end_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn extensions_of_chunks_have_a_limit() {
+async fn chunk_extensions_have_a_limit() {
     let (site, echo) = open_site_with(BODY_TIMEOUT).await;
     let head = request("POST", "/x", &["Transfer-Encoding: chunked"], "");
     let large = format!("1;{}\r\na\r\n", "e".repeat(8 * 1024)).repeat(100);
@@ -259,7 +259,7 @@ async fn t107_expect_continue_is_between_client_and_application() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t108_bytes_behind_a_connect_go_nowhere() {
+async fn t108_bytes_after_a_connect_are_not_forwarded() {
     for target in ["app.test:443", "app.test:80", "/x", "*"] {
         let outcome = raw(&format!("CONNECT {target} HTTP/1.1\r\nHost: app.test\r\n\r\n{SMUGGLED}")).await;
         assert!(outcome.is_refused() && matches!(outcome.status(), 400 | 405), "{target}: {}", outcome.status());
@@ -267,7 +267,7 @@ async fn t108_bytes_behind_a_connect_go_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t109_no_other_protocol_is_tunnelled() {
+async fn t109_only_websocket_is_tunnelled() {
     for protocol in ["h2c", "TLS/1.0", "websocket, h2c", "HTTP/2.0", "foo"] {
         let lines = format!(
             "Upgrade: {protocol}\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nConnection: Upgrade, HTTP2-Settings\r\n"
@@ -282,7 +282,7 @@ async fn t109_no_other_protocol_is_tunnelled() {
 
 /// 2^31 is left out: such a body takes minutes here, and 64 MiB pass in tests/it/site/bodies.rs.
 #[tokio::test(flavor = "multi_thread")]
-async fn t116_nothing_is_cut_at_a_power_of_two() {
+async fn t116_sizes_around_powers_of_two_are_intact() {
     let (site, echo) = Site::with_echo().await;
     for length in [(1 << 16) - 1, 1 << 16, (1 << 16) + 1, (1 << 15) - 1, 1 << 15, 255, 256, 257] {
         let body = "x".repeat(length);

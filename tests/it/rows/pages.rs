@@ -10,7 +10,7 @@ const BROWSER: &str = "Accept: text/html";
 
 /// Control characters are escaped, and nothing that opens something is written, in any format.
 #[tokio::test(flavor = "multi_thread")]
-async fn t115_the_log_has_one_line_a_line_and_no_secret() {
+async fn t115_log_lines_cannot_be_injected_and_have_no_secrets() {
     const SECRETS: [&str; 5] = ["geheim-query", "geheim-password", "geheim-referer", "geheim-cookie", "geheim-basic"];
     for format in [Format::Text, Format::Json, Format::Combined] {
         let (site, _echo) = Site::with_echo_and(|setup| setup.log.format = format).await;
@@ -91,7 +91,7 @@ async fn t121_spellings_of_a_name_share_their_attempts() {
 
 /// Whatever is shown of a request is text.
 #[tokio::test(flavor = "multi_thread")]
-async fn t122_nothing_from_a_request_is_markup() {
+async fn t122_values_of_requests_are_escaped_in_pages() {
     const MARKUP: &str = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'{{7*7}}";
     let (site, _echo) = Site::with_echo().await;
     let escaped: String = form_urlencoded::byte_serialize(MARKUP.as_bytes()).collect();
@@ -128,7 +128,7 @@ async fn t122_nothing_from_a_request_is_markup() {
 
 /// The answers that a browser shows: none runs anything, none is framed.
 #[tokio::test(flavor = "multi_thread")]
-async fn t123_every_page_of_ours_has_its_policy() {
+async fn t123_every_own_page_has_a_content_security_policy() {
     let (site, _echo) = Site::with_echo().await;
     let alice = site.session_of("alice").await;
     let pages = [
@@ -164,7 +164,7 @@ async fn t123_every_page_of_ours_has_its_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t124_nothing_for_operators_is_answered_to_the_public() {
+async fn t124_operator_endpoints_are_not_public() {
     let (site, echo) = Site::with_echo().await;
     let targets = [
         "/metrics", "/healthz", "/readyz", "/debug", "/debug/pprof/", "/admin", "/sessions", "/status", "/ping",

@@ -28,7 +28,7 @@ async fn t25_targets_with_a_fragment_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t26_no_header_replaces_the_path() {
+async fn t26_headers_cannot_replace_the_path() {
     let (site, echo) = open_site().await;
     for name in ["X-Forwarded-Uri", "X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X_Forwarded_Uri"] {
         assert_eq!(status(&site, "GET", "/admin", &[&format!("{name}: /public/")]).await, 401, "{name}");
@@ -38,7 +38,7 @@ async fn t26_no_header_replaces_the_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t27_no_user_agent_is_a_session() {
+async fn t27_user_agent_gives_no_access() {
     let (site, echo) = open_site().await;
     let agents = ["kube-probe/1.29", "GoogleHC/1.0", "ELB-HealthChecker/2.0", "", "Prometheus/2"];
     for agent in agents {
@@ -75,7 +75,7 @@ async fn t28_p07_every_spelling_of_a_path_is_that_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t29_escapes_of_signs_that_part_a_path_hide_no_path() {
+async fn t29_escaped_separators_cannot_hide_a_path() {
     let signs = ["%2f", "%2F", "%5c", "%5C", "%00", "%3b", "%3B", "%3f", "%3F", "%23"];
     let twice = signs.map(|sign| sign.replace('%', "%25"));
     let signs: Vec<_> = signs.iter().map(|sign| (*sign).to_owned()).chain(twice).collect();
@@ -96,7 +96,7 @@ async fn t29_escapes_of_signs_that_part_a_path_hide_no_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t30_slashes_and_backslashes_hide_nothing() {
+async fn t30_slashes_and_backslashes_cannot_hide_a_path() {
     all_refused(&[
         "//admin", "/public%2f..%2fadmin", "/public%5c..%5cadmin", "/public\\..\\admin", "/\\admin", "\\admin",
     ])
@@ -104,7 +104,7 @@ async fn t30_slashes_and_backslashes_hide_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t31_host_names_have_no_letter_case() {
+async fn t31_host_names_are_case_insensitive() {
     let others = (0..100).map(|number| Host::parse(&format!("a{number}.b.app.test")).unwrap());
     let hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), others);
     let (site, echo) = Site::with_echo_and(|setup| setup.gateway.hosts = hosts).await;
@@ -118,7 +118,7 @@ async fn t31_host_names_have_no_letter_case() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t32_a_rule_ends_at_a_segment() {
+async fn t32_routes_match_whole_segments() {
     let (site, echo) = Site::with_echo().await;
     for target in ["/publicadmin", "/public2", "/public.x", "/public%20x", "/publi"] {
         assert_eq!(status(&site, "GET", target, &[]).await, 401, "{target}");
@@ -133,7 +133,7 @@ async fn t32_a_rule_ends_at_a_segment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t33_what_cannot_be_read_is_not_forwarded() {
+async fn t33_malformed_targets_are_not_forwarded() {
     all_refused(&[
         "/%", "/public/%", "/public/%4", "/public/%zz", "/public/%u0041", "/%ff%fe", "/%c0%ae", "/%e0%80%af",
         "/%f8%80", "http:/admin", "http:admin", "app.test:80", "http://app.test:x/", "http://", "https://app.test@/",
@@ -154,7 +154,7 @@ async fn t34_targets_that_an_upstream_would_encode_again_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t35_path_parameters_move_nothing() {
+async fn t35_path_parameters_do_not_change_the_route() {
     all_refused(&[
         "/public/..;/admin", "/public/..;x=y/admin", "/public/.;/admin", "/;/admin", "/logout;x", "/logout;",
         "/admin;x", "/admin;/secret", "/p;x/../admin;y", "/.exeunt;x/session", "/login;jsessionid=1",
@@ -178,7 +178,7 @@ async fn t36_p06_a_target_begins_with_a_slash() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t37_p05_absolute_targets_name_what_the_host_names() {
+async fn t37_p05_absolute_targets_must_match_the_host() {
     let (site, echo) = open_site().await;
     let alice = site.session_of("alice").await;
     assert_eq!(status(&site, "POST", "http://app.test/logout", &[&alice]).await, 200);

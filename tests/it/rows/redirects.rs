@@ -47,7 +47,7 @@ fn allow_app_hosts(setup: &mut Settings) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t45_backslashes_slashes_and_length_lead_nowhere() {
+async fn t45_targets_with_backslashes_extra_slashes_or_excess_length_are_refused() {
     let long = format!("/evilsite{}", "x".repeat(2048));
     lead_nowhere(&[
         ("/\\evilsite.test", "evilsite"),
@@ -98,7 +98,7 @@ async fn t47_nothing_is_normalised_after_it_was_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t48_neither_user_names_nor_patterns_open_a_host() {
+async fn t48_user_info_and_patterns_cannot_widen_allowed_origins() {
     lead_nowhere(&[
         ("https://app.test@evilsite.test/", "evilsite"),
         ("https://app.test:x@evilsite.test/", "evilsite"),
@@ -113,7 +113,7 @@ async fn t48_neither_user_names_nor_patterns_open_a_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t49_controls_and_odd_hosts_lead_nowhere() {
+async fn t49_targets_with_control_characters_or_odd_hosts_are_refused() {
     lead_nowhere(&[
         ("http:\\\\\\evilsite.test", "evilsite"),
         ("\u{1}https://evilsite.test", "evilsite"),
@@ -153,7 +153,7 @@ async fn t51_a_location_is_never_made_of_the_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t52_no_line_break_gets_into_a_location() {
+async fn t52_line_breaks_cannot_enter_a_location() {
     let (site, _echo) = Site::with_echo().await;
     for next in ["/x%0d%0aSet-Cookie:a=b", "/x%0aSet-Cookie:a=b", "/x%250d%250aSet-Cookie:a=b", "/x%0d", "/x%e5%98%8a"]
     {

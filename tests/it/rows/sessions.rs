@@ -12,7 +12,7 @@ use crate::upstream::header;
 
 /// No connection goes on knowing a session that was ended on another.
 #[tokio::test(flavor = "multi_thread")]
-async fn t54_a_dead_cookie_is_dead_on_every_connection_at_once() {
+async fn t54_ended_session_is_refused_on_every_connection_at_once() {
     let (site, echo) = Site::with_echo().await;
     let alice = site.sign_in("alice").await;
     let bob = site.sign_in("bob").await;

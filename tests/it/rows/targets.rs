@@ -13,7 +13,7 @@ async fn p01_t38_every_spelling_of_logout_signs_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p02_a_slash_at_its_end_makes_no_difference() {
+async fn p02_trailing_slash_makes_no_difference() {
     all_sign_out(&["/logout/", "/logout//", "/logout/?x", "/%6cogout/"]).await;
 }
 
@@ -34,7 +34,7 @@ async fn p04_letter_case_makes_no_difference() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p08_dots_and_slashes_in_disguise_are_refused() {
+async fn p08_encoded_dots_and_slashes_are_refused() {
     all_refused(&[
         "/public/..%2fadmin", "/public/..%5cadmin", "/public/..;/admin", "/public/%252e%252e/admin", "/public%2fadmin",
         "/public/%c0%ae%c0%ae/admin", "/public/%u002e/admin", "/public/%", "/public/%zz", "/public/..%20/admin",
@@ -45,7 +45,7 @@ async fn p08_dots_and_slashes_in_disguise_are_refused() {
 
 /// Every other path is protected; nothing in it but its beginning counts.
 #[tokio::test(flavor = "multi_thread")]
-async fn p09_neither_ends_nor_queries_open_a_path() {
+async fn p09_suffixes_and_queries_do_not_make_a_path_public() {
     let (site, echo) = Site::with_echo().await;
     let alice = site.session_of("alice").await;
     let targets = ["/publicadmin", "/admin/.css", "/admin?/public/", "/admin/public/", "/x/public"];
@@ -58,13 +58,13 @@ async fn p09_neither_ends_nor_queries_open_a_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p10_nothing_is_above_the_root() {
+async fn p10_paths_above_the_root_are_refused() {
     all_refused(&["/../admin", "/public/../../admin", "/..", "/%2e%2e/admin", "/a/../../admin", "/./../admin"]).await;
     all_protected(&[("/a/../admin", "/admin"), ("/admin/..//admin", "/admin")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p11_no_byte_breaks_out_of_the_line() {
+async fn p11_control_bytes_in_a_target_are_refused() {
     all_refused(&["/admin%0d%0aX:y", "/admin%0a", "/admin%7f", "/%1b[31m", "/admin%09"]).await;
     let (site, echo) = open_site().await;
     for raw in ["/admin\rX: y", "/admin\0", "/admin\u{e4}", "/admin\u{7f}", "/admin\r\n\r\nGET /smuggled"] {
@@ -76,7 +76,7 @@ async fn p11_no_byte_breaks_out_of_the_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p12_odd_methods_and_forms_are_answered_here() {
+async fn p12_odd_methods_and_target_forms_are_not_forwarded() {
     let (site, echo) = open_site().await;
     let cases = [
         ("OPTIONS", "*", 204),
@@ -99,7 +99,7 @@ async fn p12_odd_methods_and_forms_are_answered_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p13_a_preflight_opens_nothing() {
+async fn p13_preflight_gives_no_access() {
     let (site, echo) = open_site().await;
     let preflight =
         ["Origin: https://evil.test", "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: x"];

@@ -81,7 +81,7 @@ async fn an_early_answer_reaches_a_client_that_still_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn over_the_limit_is_503() {
+async fn connections_over_the_limit_are_503() {
     let harness = Harness::open(ServerSettings { connections: 1, ..local() });
     let mut first = Client::of(&harness).await;
     first.get("/hello").await;

@@ -51,7 +51,7 @@ async fn cut_of(site: &Site, path: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whole_answers_are_not_cut() {
+async fn complete_answers_are_not_logged_as_cut() {
     let (site, _close) = site(WHOLE, Format::Text).await;
     let alice = site.session_of("alice").await;
     drop(begun(&site, "/whole", &alice).await);
@@ -61,7 +61,7 @@ async fn whole_answers_are_not_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_of_a_session_is_named_in_every_format() {
+async fn log_names_the_end_of_the_session_in_every_format() {
     for (format, want) in [
         (Format::Text, " cut=session_ended"),
         (Format::Json, "\"cut\":\"session_ended\""),
@@ -104,7 +104,7 @@ async fn log_distinguishes_client_disconnect_from_upstream_abort() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_application_that_pauses_for_too_long_is_named() {
+async fn log_names_an_upstream_timeout() {
     let (site, _close) = site(BEGUN, Format::Text).await;
     // A session would end before.
     let mut stalled = begun(&site, "/public/stalled", "Accept: */*").await;
@@ -116,7 +116,7 @@ async fn an_application_that_pauses_for_too_long_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_is_named() {
+async fn log_names_a_stop() {
     let (site, _close) = site(STREAM, Format::Text).await;
     let alice = site.session_of("alice").await;
     let mut stream = begun(&site, "/stopped", &alice).await;
@@ -126,7 +126,7 @@ async fn a_stop_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_socket_that_a_logout_closes_is_named() {
+async fn log_names_the_logout_that_closes_a_socket() {
     let app = upstream::start(|connection, _| async move {
         let Ok(mut socket) = tokio_tungstenite::accept_async(connection.stream).await else { return };
         while let Some(Ok(_)) = socket.next().await {}

@@ -252,7 +252,7 @@ async fn a_certificate_is_checked_for_authority_and_name() {
 
 /// Routes with different trust settings do not share connections.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_connection_is_shared_across_trust() {
+async fn connections_are_not_shared_between_trust_settings() {
     let identity = Identity::of(&["localhost"]);
     let address = upstream::start_tls(&identity, |connection| upstream::answer_all(connection, "secure")).await;
     let url = [format!("https://localhost:{}", address.port())];

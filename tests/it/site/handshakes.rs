@@ -84,7 +84,7 @@ async fn answered(site: &Site) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_with_the_101_is_kept_and_the_handshake_is_complete() {
+async fn bytes_after_the_101_are_kept() {
     let address = upstream::start(async |mut connection: Connection, _| {
         let head = connection.request().await.unwrap().to_ascii_lowercase();
         assert!(head.starts_with("get /public/socket?room=1 http/1.1\r\n"), "{head}");

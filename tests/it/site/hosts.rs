@@ -43,7 +43,7 @@ fn session_of(answer: &Answer) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_application_sees_the_user_on_every_host_and_none_of_our_cookies() {
+async fn application_gets_the_identity_but_no_gateway_cookie_on_every_host() {
     let (site, echo) = Site::with_echo_and(with_hosts(&["shop.test", "blog.test"])).await;
     let login = site.sign_in("alice").await;
     for host in ["shop.test", "blog.test"] {
@@ -57,7 +57,7 @@ async fn an_application_sees_the_user_on_every_host_and_none_of_our_cookies() {
 
 /// A tab of another host is cut, before the logout is answered.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_logout_on_one_host_ends_what_runs_on_another() {
+async fn logout_on_one_host_cuts_connections_on_another() {
     let app = upstream::start(|mut connection, _| async move {
         if connection.request().await.is_some() {
             connection.write(STREAM).await;

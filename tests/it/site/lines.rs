@@ -132,7 +132,7 @@ async fn every_connection_that_sent_a_byte_has_a_line() {
 /// Control characters of terminals and line breaks, in every place that a client controls: as bytes where HTTP allows
 /// them, else encoded in the form of a sign-in.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_control_character_leaves_its_line() {
+async fn control_characters_are_escaped_in_log_lines() {
     for format in [Format::Text, Format::Json, Format::Combined] {
         let (site, _echo) = Site::with_echo_and(|setup| setup.log.format = format).await;
         let heads = [

@@ -131,7 +131,7 @@ async fn no_end_waits_for_a_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_application_that_does_not_sign_out_is_told_by_the_gateways_own_page() {
+async fn own_page_replaces_the_answer_of_a_failed_application_logout() {
     let large: &'static str = String::leak("x".repeat(2 * 1024 * 1024));
     let cases: [(u16, &'static str, &str); 3] = [
         (403, "", "did not confirm it (status 403)"),

@@ -68,7 +68,7 @@ async fn removed_users_lose_their_sessions_and_sockets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_public_no_longer_ends_a_stream_at_once_and_a_download_after_the_grace() {
+async fn reload_that_makes_a_route_private_cuts_its_streams() {
     for (head, is_stream) in [(STREAM, true), ("", false)] {
         let mut routes = Vec::new();
         let slow = Slow::with(head, |setup| routes = setup.gateway.routes.clone()).await;

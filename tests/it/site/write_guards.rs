@@ -78,7 +78,7 @@ const SOCKET: [&str; 4] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_a_connection_does_not_leave_after_the_logout() {
+async fn request_waiting_for_a_connection_is_not_sent_after_the_logout() {
     let asks: [(&str, &[&str], &str); 3] = [("POST", &[], "amount=1000"), ("GET", &[], ""), ("GET", &SOCKET, "")];
     let stalling = Stalling::listen();
     let site = Site::before(&[stalling.url()], |_| {});
