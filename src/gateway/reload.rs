@@ -117,8 +117,8 @@ impl Gateway {
     pub(super) async fn review_sessions(self: &Arc<Self>, before: Option<&Arc<MacKeys>>) -> usize {
         let suspects = self.over_among(self.sessions().sessions_of(None), before).await;
         let suspects: Vec<_> = suspects.into_iter().flat_map(|(_, sessions)| sessions).collect();
-        // A session whose password was changed by way of another gateway belongs to the new one. Where the store does
-        // not answer, what is known here counts.
+        // If another gateway has changed the password, the session has the stamp of the new one in the store. If the
+        // store does not answer, the known stamp counts.
         let gone = self.sessions().renew(&suspects).await.unwrap_or_default();
         self.pipeline.end(Which::Ended(gone), self.without_client()).await;
         let over = self.over_among(suspects, before).await;
@@ -131,7 +131,7 @@ impl Gateway {
         ended
     }
 
-    /// Those of these sessions that the configuration does not allow any more. The others are renewed.
+    /// The sessions among these that the configuration does not allow any more. The others are updated.
     async fn over_among(&self, sessions: Vec<Arc<Session>>, before: Option<&Arc<MacKeys>>) -> Over {
         let (assembled, before) = (self.assembled.load_full(), before.cloned());
         let review = move || {
@@ -144,7 +144,7 @@ impl Gateway {
             }
             over
         };
-        // A stamp is computed for each of perhaps a million sessions: not on a thread that serves.
+        // A stamp is computed for each of perhaps a million sessions, so this runs on a blocking thread.
         spawn_blocking(review).await.unwrap_or_default()
     }
 }

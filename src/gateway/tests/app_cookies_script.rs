@@ -13,12 +13,12 @@ fn harness_for(mode: AppCookies) -> Harness {
     })
 }
 
-/// A browser whose page has made the cookie, which the application has seen.
+/// A browser in which a script has set the cookie, which the application has received.
 async fn alice_with_script_cookie(harness: &Harness) -> Browser {
     let mut browser = alice(harness).await;
     browser.keep([MADE]);
     assert_eq!(browser.visit(harness, "/x", &[]), "m=alice:secret");
-    assert!(browser.has("m"), "the page reads it");
+    assert!(browser.has("m"), "scripts can read it");
     browser
 }
 
@@ -41,7 +41,7 @@ async fn a_logout_deletes_what_scripts_made_where_its_name_is_configured() {
     assert!(browser.has("m"), "keep_cookies has priority");
 }
 
-/// Whatever ends the first user's session.
+/// For every cause that ends the first user's session.
 #[tokio::test]
 async fn the_next_user_does_not_carry_what_scripts_made() {
     for end in ["switch", "idle", "swept", "revoke"] {
@@ -64,7 +64,7 @@ async fn the_next_user_does_not_carry_what_scripts_made() {
     }
 }
 
-/// Scripts that name no path make a cookie for the folder of their page.
+/// Without a path, a script sets a cookie for the folder of its page.
 #[tokio::test]
 async fn it_is_deleted_for_the_path_of_the_route_too() {
     let harness = harness_for(AppCookies::Vault);
@@ -75,7 +75,7 @@ async fn it_is_deleted_for_the_path_of_the_route_too() {
     assert!(!browser.has("m"), "{:?}", browser.cookies);
 }
 
-/// Otherwise a planted session id would pass under a name that is configured by mistake.
+/// Otherwise a planted session id would be forwarded if its name is configured by mistake.
 #[tokio::test]
 async fn a_name_that_the_application_keeps_from_scripts_stays_in_the_gateway() {
     let harness = with_rules(|rules| rules.script = names(&["sid"]));
