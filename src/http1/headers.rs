@@ -50,7 +50,7 @@ impl dyn Headers + '_ {
         self.next_line(name, behind).is_none().then_some(value)
     }
 
-    /// Like [`Self::single`], if the value is printable ASCII.
+    /// Like `single`, if the value is printable ASCII.
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.single(name).and_then(text)
     }

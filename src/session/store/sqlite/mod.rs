@@ -2,7 +2,7 @@
 //!
 //! One thread owns the file ([`writer`]): it carries out all queued calls in one transaction, and answers them after
 //! the commit is on the disk. So concurrent logouts share one sync, and answered calls survive a crash. The file is
-//! locked ([`file`]), because a second gateway would not learn of the ends of this one.
+//! locked ([`mod@file`]), because a second gateway would not learn of the ends of this one.
 
 mod file;
 mod notes;
