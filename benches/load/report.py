@@ -133,8 +133,8 @@ def chart(data):
     body = "\n".join(rows)
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img"
-     aria-label="CPU time of a signed-in request, in microseconds, by proxy"
-     font-family="sans-serif" font-size="13" fill="#222">
+     aria-label="CPU time of a signed-in request, in microseconds, by proxy" \
+font-family="sans-serif" font-size="13" fill="#222">
 <rect width="{WIDTH}" height="{height}" fill="#fff"/>
 <text x="12" y="24" font-size="15">CPU time of a signed-in page of 1 KiB, µs; bar: median, line: least to most</text>
 {body}
