@@ -5,7 +5,8 @@
 //! before the store is asked for it, and is recorded as over once the store has confirmed it. A load reads the number
 //! of confirmed ends before it asks, and enters its record under this lock, if no end of the same session is pending or
 //! was confirmed since then. So an old record never overtakes an end, in whichever order the store answers, and also if
-//! the load began while the end was pending.
+//! the load began while the end was pending. A sign-in does the same: all sessions of its user may end between the
+//! store's answer and the entry into the table.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::record::Session;
-use super::store::Record;
 use super::sync::Mutex;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
@@ -96,10 +96,10 @@ impl State {
         self.ended += 1;
     }
 
-    /// Whether the session of this record ended after the mark; `None` if that can no longer be determined.
-    fn ended_since(&self, record: &Record, mark: Mark) -> Option<bool> {
+    /// Whether a session with such a key ended after the mark; `None` if that can no longer be determined.
+    fn ended_since(&self, is_one: impl Fn(&SessionKey) -> bool, mark: Mark) -> Option<bool> {
         let since = usize::try_from(self.ended - mark.0).ok().filter(|since| *since <= self.recent.len())?;
-        Some(self.recent.iter().rev().take(since).any(|ended| record.keys().any(|key| key == ended)))
+        Some(self.recent.iter().rev().take(since).any(is_one))
     }
 }
 
@@ -177,13 +177,20 @@ impl Dead {
         Mark(self.state.lock().ended)
     }
 
-    /// Calls `enter` for a record that was loaded after this mark, unless its session has ended or may have.
-    pub(super) fn enter<T>(&self, record: &Record, mark: Mark, enter: impl FnOnce() -> T) -> Entry<T> {
+    /// Calls `enter` for a session with these keys that was loaded or opened after this mark, unless it has ended or
+    /// may have.
+    pub(super) fn enter<'k, T>(
+        &self,
+        keys: impl Iterator<Item = &'k SessionKey> + Clone,
+        mark: Mark,
+        enter: impl FnOnce() -> T,
+    ) -> Entry<T> {
         let state = self.state.lock();
-        if record.keys().any(|key| state.pending.contains_key(key)) {
+        if keys.clone().any(|key| state.pending.contains_key(key)) {
             return Entry::Unconfirmed;
         }
-        match state.ended_since(record, mark) {
+        let is_one = |ended: &SessionKey| keys.clone().any(|key| key == ended);
+        match state.ended_since(is_one, mark) {
             Some(false) => Entry::Entered(enter()),
             Some(true) => Entry::Dead,
             None => Entry::Overtaken,
@@ -213,6 +220,7 @@ mod tests {
 
     use super::*;
     use crate::session::record::tests::session;
+    use crate::session::store::Record;
     use crate::session::store::contract::{further, record};
 
     fn of(session: &Session) -> Record {
@@ -223,20 +231,28 @@ mod tests {
     fn an_old_record_never_overtakes_an_end() {
         let (dead, one, other) = (Dead::default(), session(), session());
         let before = dead.mark();
-        assert_eq!(dead.enter(&of(&one), before, || 1), Entry::Entered(1));
+        assert_eq!(dead.enter(of(&one).keys(), before, || 1), Entry::Entered(1));
         dead.begin(std::slice::from_ref(&one));
-        assert_eq!(dead.enter(&of(&one), dead.mark(), || 1), Entry::Unconfirmed);
+        assert_eq!(dead.enter(of(&one).keys(), dead.mark(), || 1), Entry::Unconfirmed);
         dead.confirmed([one.name()]);
-        assert_eq!(dead.enter(&of(&one), before, || 1), Entry::Dead);
-        assert_eq!(dead.enter(&of(&other), before, || 1), Entry::Entered(1), "an end concerns only its own session");
+        assert_eq!(dead.enter(of(&one).keys(), before, || 1), Entry::Dead);
+        assert_eq!(
+            dead.enter(of(&other).keys(), before, || 1),
+            Entry::Entered(1),
+            "an end concerns only its own session"
+        );
         let after = dead.mark();
         dead.ended_elsewhere(*other.name());
-        assert_eq!(dead.enter(&of(&other), after, || 1), Entry::Dead);
+        assert_eq!(dead.enter(of(&other).keys(), after, || 1), Entry::Dead);
         for _ in 0..RECENT {
             dead.ended_elsewhere(record("x").name);
         }
-        assert_eq!(dead.enter(&of(&other), after, || 1), Entry::Overtaken);
-        assert_eq!(dead.enter(&of(&other), dead.mark(), || 1), Entry::Entered(1), "a load that begins now is current");
+        assert_eq!(dead.enter(of(&other).keys(), after, || 1), Entry::Overtaken);
+        assert_eq!(
+            dead.enter(of(&other).keys(), dead.mark(), || 1),
+            Entry::Entered(1),
+            "a load that begins now is current"
+        );
     }
 
     /// The store may have answered the load before it processed the end.
@@ -247,12 +263,20 @@ mod tests {
         dead.begin(std::slice::from_ref(&one));
         let before = dead.mark();
         dead.confirmed([one.name()]);
-        assert_eq!(dead.enter(&record, before, || 1), Entry::Dead);
+        assert_eq!(dead.enter(record.keys(), before, || 1), Entry::Dead);
         dead.owe_unknown(&[another.key], Moment::default());
         let before = dead.mark();
         dead.confirmed([&another.key]);
-        assert_eq!(dead.enter(&record, before, || 1), Entry::Dead, "by whichever of the keys the session was ended");
-        assert_eq!(dead.enter(&record, dead.mark(), || 1), Entry::Entered(1), "a load that begins now is current");
+        assert_eq!(
+            dead.enter(record.keys(), before, || 1),
+            Entry::Dead,
+            "by whichever of the keys the session was ended"
+        );
+        assert_eq!(
+            dead.enter(record.keys(), dead.mark(), || 1),
+            Entry::Entered(1),
+            "a load that begins now is current"
+        );
     }
 
     #[test]
@@ -265,10 +289,10 @@ mod tests {
         dead.owe([Owed::Known(Arc::clone(&one))]);
         dead.owe_unknown(&[further, *one.name()], Moment::default());
         let unknown = Record { further: vec![another], ..record("bob") };
-        assert_eq!(dead.enter(&unknown, dead.mark(), || 1), Entry::Unconfirmed);
+        assert_eq!(dead.enter(unknown.keys(), dead.mark(), || 1), Entry::Unconfirmed);
         assert_eq!((dead.take_owed(1).len(), dead.take_owed(9).len(), dead.take_owed(9).len()), (1, 1, 0));
         dead.confirmed([one.name(), &further]);
-        assert_eq!(dead.enter(&unknown, dead.mark(), || 1), Entry::Entered(1));
+        assert_eq!(dead.enter(unknown.keys(), dead.mark(), || 1), Entry::Entered(1));
     }
 
     #[test]

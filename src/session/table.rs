@@ -10,6 +10,7 @@ mod cookies;
 mod ends;
 mod loading;
 mod notes;
+mod opening;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +23,6 @@ use super::expiry_queue::ExpiryQueue;
 use super::key_index::KeyIndex;
 use super::lifetime::Lifetime;
 use super::record::{Ended, Session};
-use super::sign_in::SignIn;
 use super::store::{HostKey, SessionStore, Unavailable};
 use super::sync::{AtomicU64, AtomicUsize};
 use super::user_index::UserIndex;
@@ -188,36 +188,6 @@ impl SessionTable {
         self.len() == 0
     }
 
-    /// Opens a session, always with a new id (against session fixation). Ends the least recently used sessions of the
-    /// user beyond `max_per_user`.
-    ///
-    /// # Errors
-    /// [`NotOpened`]
-    pub async fn open(&self, sign_in: SignIn, now: Moment) -> Result<Opened, NotOpened> {
-        let id = SessionId::generate().map_err(|_| NotOpened::NoRandomness)?;
-        let reservation = self.reserve()?;
-        let key = id.key();
-        let (user, _) = self.by_user.shared(&sign_in.user);
-        let session = Arc::new(Session::new(SignIn { user, ..sign_in }, key, now));
-        if let Some(backing) = &self.backing {
-            // The epoch is read before the store is asked: events that are missed from now on may concern the session.
-            session.confirm(backing.epoch(), 0);
-            backing.open(&session).await.map_err(|Unavailable| NotOpened::StoreUnavailable)?;
-        }
-        reservation.keep();
-        // If this fails, only the sessions that this gateway knows are counted.
-        let _ = self.load_all_of(session.user(), self.limits.max_per_user.load(Ordering::Relaxed)).await;
-        self.enter_new(&session, now);
-        let evicted = self.end_all(self.surplus(&session), EndCause::OneTooMany).await;
-        Ok(Opened { id, session, evicted })
-    }
-
-    fn enter_new(&self, session: &Arc<Session>, now: Moment) {
-        self.by_key.enter(session);
-        self.by_user.enter(session);
-        self.expiry_queue.schedule(session.name(), self.lifetime().earliest_end(now, now));
-    }
-
     /// Looks a key up. An expired session is over even if the sweep has not ended it yet; with a store, an idle one may
     /// have been used at another replica.
     pub(crate) fn look_up(&self, key: &SessionKey, now: Moment) -> Found {
@@ -325,24 +295,6 @@ impl SessionTable {
         self.lifetime().earliest_end(session.created(), session.last_seen())
     }
 
-    fn reserve(&self) -> Result<SlotReservation<'_>, NotOpened> {
-        let capacity = self.limits.capacity.load(Ordering::Relaxed);
-        let free = |count: usize| (count < capacity).then_some(count + 1);
-        let reserved = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free);
-        reserved.map(|_| SlotReservation(&self.count)).map_err(|_| NotOpened::Full)
-    }
-
-    /// The sessions that have to end because of `max_per_user`, now that the user has this one.
-    fn surplus(&self, session: &Arc<Session>) -> Vec<Arc<Session>> {
-        let sessions = self.list(session.user());
-        let mut others: Vec<_> = sessions.iter().filter(|other| !Arc::ptr_eq(other, session)).cloned().collect();
-        let surplus = sessions.len().saturating_sub(self.limits.max_per_user.load(Ordering::Relaxed));
-        // Cached, since concurrent requests change the times during the sort.
-        others.sort_by_cached_key(|other| other.last_seen());
-        others.truncate(surplus);
-        others
-    }
-
     /// Removes a session whose end mark is set.
     fn remove(&self, session: &Arc<Session>) {
         // The debts are recorded first: once the key is not found any more, the next answer has to expire the cookies,
@@ -356,21 +308,6 @@ impl SessionTable {
         let was_there = session.keys().iter().filter(|key| self.by_key.remove(key)).count() > 0;
         self.by_user.remove(session);
         self.count.fetch_sub(usize::from(was_there), Ordering::Relaxed);
-    }
-}
-
-/// A reserved slot of the table, released when it is dropped unless it is kept.
-struct SlotReservation<'a>(&'a AtomicUsize);
-
-impl SlotReservation<'_> {
-    fn keep(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for SlotReservation<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

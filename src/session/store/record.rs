@@ -37,7 +37,7 @@ pub struct Record {
 
 impl Record {
     /// Every key of the session, that of the sign-in first.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &SessionKey> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &SessionKey> + Clone {
         std::iter::once(&self.name).chain(self.further.iter().map(|further| &further.key))
     }
 }

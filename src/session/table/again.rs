@@ -7,7 +7,7 @@ use super::ends::{ended, wait_for_writes};
 use super::{NotOpened, Opened, SessionTable};
 use crate::session::record::{Ended, Session};
 use crate::session::sign_in::SignIn;
-use crate::session::store::{End, Unavailable};
+use crate::session::store::End;
 use crate::values::end_cause::EndCause;
 use crate::values::session_id::SessionId;
 use crate::values::time::Moment;
@@ -63,36 +63,35 @@ impl SessionTable {
         let (user, _) = self.by_user.shared(&sign_in.user);
         let sign_in = SignIn { user, ..sign_in.clone() };
         let session = Arc::new(Session::after(earlier, sign_in, id.key(), now));
-        if let Some(backing) = &self.backing {
-            session.confirm(backing.epoch(), 0);
-            backing.open(&session).await.map_err(|Unavailable| NotOpened::StoreUnavailable)?;
-            if let Some(ended) = self.end_stored(earlier).await {
-                self.take_back(&session).await;
-                return Ok(Again::Over(ended));
-            }
+        let mark = self.store_new(&session).await?;
+        if let Some(ended) = self.end_stored(earlier).await {
+            self.take_back(&session).await;
+            return Ok(Again::Over(ended));
         }
-        reservation.keep();
-        if self.put_in_place_of(earlier, &session, now) {
+        // Entered before the life is passed on, so that an end right afterwards finds the new session.
+        let is_entered = self.enter_new(&session, reservation, mark, now).await;
+        if self.put_in_place_of(earlier, &session, is_entered) {
             vault.note_moved(0);
             let name = Ended { goes_on: true, quiet: true, ..ended_here(earlier) };
             return Ok(Again::Opened(Opened { id, session, evicted: Vec::new() }, name));
         }
+        wait_for_writes(std::slice::from_ref(earlier)).await;
         self.take_back(&session).await;
-        // The call that set the mark was told by the store that the session had already ended, so the remaining steps
-        // of the logout are the task of this one.
+        // If another call set the mark, the store told it that the session had already ended, so the remaining steps of
+        // the logout are the task of this one.
         let ended = self.backing.is_some().then(|| ended_here(earlier));
         Ok(Again::Over(ended.into_iter().collect()))
     }
 
-    /// Enters the new session and removes the earlier one, whose life it takes over. `false` if the earlier one has
-    /// ended: then neither is in the table.
-    fn put_in_place_of(&self, earlier: &Arc<Session>, session: &Arc<Session>, now: Moment) -> bool {
-        // Entered before the life is passed on, so that an end right afterwards finds the new session.
-        self.enter_new(session, now);
-        let goes_on = session.follow(earlier);
+    /// Passes the life of the earlier session to the new one, and removes the earlier one. `false` if the new one was
+    /// not entered or the earlier one has ended: then both have ended, and neither is in the table.
+    fn put_in_place_of(&self, earlier: &Arc<Session>, session: &Arc<Session>, is_entered: bool) -> bool {
+        let goes_on = is_entered && session.follow(earlier);
         if goes_on {
             self.strike_out(earlier);
         } else {
+            // The store has ended the name of the earlier one.
+            earlier.mark(EndCause::SignedInAgain);
             self.strike_out(session);
             self.remove(earlier);
         }
@@ -114,15 +113,6 @@ impl SessionTable {
         }
         let ended = self.settled(backing, vec![Arc::clone(earlier)], cause, ends).await;
         (!is_free).then(|| if is_marked { ended } else { Vec::new() })
-    }
-
-    /// Removes a session from the store that was not given to the browser.
-    async fn take_back(&self, session: &Arc<Session>) {
-        let Some(backing) = &self.backing else { return };
-        backing.dead.begin(std::slice::from_ref(session));
-        let ends = backing.end(std::slice::from_ref(session)).await;
-        // No browser has the session, so there is nothing else to end.
-        drop(self.settled(backing, vec![Arc::clone(session)], EndCause::SignedInAgain, ends).await);
     }
 }
 

@@ -233,7 +233,7 @@ impl SessionTable {
     /// Sets the end mark of a session. Returns, to the one caller that set it, the session that has to be removed from
     /// the table: the successor, if there is one.
     pub(super) fn mark(&self, session: &Arc<Session>, cause: EndCause) -> Option<Arc<Session>> {
-        // The mark is set before the successor is read: see `Life::pass_to`.
+        // The mark is set before the successor is read: see `Successor::pass`.
         session.mark(cause).then(|| {
             let successor = session.successor().and_then(|name| self.by_key.get(&name));
             successor.unwrap_or_else(|| Arc::clone(session))

@@ -289,6 +289,67 @@ fn of_two_gateways_one_reports_the_end() {
     });
 }
 
+/// A user signs in while all sessions of the user end at the same gateway, or at another one. The new session is live
+/// on all gateways or on none.
+#[test]
+fn a_session_that_ends_while_it_is_opened_does_not_stay_on_one_gateway() {
+    explore(|| {
+        for end_at_other in [false, true] {
+            let (first, second, _) = replicas();
+            let (other, stage) = (&Stage::new(first), &Stage::new(second));
+            let opening = task(stage, |stage| block_on(stage.table.open(sign_in("alice"), AT_START)));
+            let stages = [other, stage].map(Arc::clone);
+            let end = thread::spawn(move || {
+                let [other, stage] = stages;
+                let at = if end_at_other { &other } else { &stage };
+                let ends = block_on(at.table.end_all_of(&sign_in("alice").user, EndCause::Everywhere));
+                if end_at_other && !ends.ended.is_empty() {
+                    drop(block_on(stage.table.follow()));
+                }
+            });
+            end.join().unwrap();
+            if let Ok(Opened { session, .. }) = opening.join().unwrap() {
+                let [here, elsewhere] = [stage, other].map(|stage| stage.live(session.name()).is_some());
+                assert_eq!(here, elsewhere, "live on one gateway only");
+                assert_eq!(stage.table.len(), usize::from(here));
+            } else {
+                assert!(stage.table.is_empty());
+            }
+        }
+    });
+}
+
+/// The same if the user was signed in in this browser: the earlier session, which the new one continues, is over in any
+/// case.
+#[test]
+fn a_repeated_sign_in_during_an_end_elsewhere_leaves_a_consistent_table() {
+    explore(|| {
+        let (first, second, _) = replicas();
+        let (other, stage) = (Stage::new(first), &Stage::new(second));
+        let earlier = stage.sign_in("alice").session;
+        let one = Arc::clone(&earlier);
+        let again = task(stage, move |stage| block_on(stage.table.open_again(&one, sign_in("alice"), AT_START)));
+        let end = task(stage, move |stage| {
+            let ends = block_on(other.table.end_all_of(&sign_in("alice").user, EndCause::Everywhere));
+            if !ends.ended.is_empty() {
+                drop(block_on(stage.table.follow()));
+            }
+            other
+        });
+        let other = end.join().unwrap();
+        let (_, opened) = again.join().unwrap();
+        assert!(stage.live(earlier.name()).is_none() && !stage.table.by_key.contains(earlier.name()));
+        let live = opened.ok().map(|opened| opened.session).filter(|session| {
+            let [here, elsewhere] = [stage, &other].map(|stage| stage.live(session.name()).is_some());
+            assert_eq!(here, elsewhere, "live on one gateway only");
+            here
+        });
+        let goes_on = live.as_ref().is_some_and(|session| std::ptr::eq(session.life(), earlier.life()));
+        assert_ne!(earlier.has_ended(), goes_on, "connections go on exactly if they belong to a live session");
+        assert_eq!(stage.table.len(), usize::from(live.is_some()));
+    });
+}
+
 /// Another gateway ends a session that this one has or is loading. Once the event was applied, requests are refused.
 #[test]
 fn a_session_that_ended_elsewhere_is_over_once_the_event_was_read() {

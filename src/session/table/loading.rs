@@ -24,7 +24,7 @@ use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
 /// The maximum number of loads of a record when concurrent ends or changes require another one.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 /// The number of sessions in one batch of uses or of confirmations.
 const USES: usize = 1000;
 /// The number of sessions in one page when the store is read at the start.
@@ -170,7 +170,7 @@ impl SessionTable {
         restored: Arc<Session>,
         mark: Mark,
     ) -> Entry<Option<Arc<Session>>> {
-        backing.dead.enter(record, mark, || {
+        backing.dead.enter(record.keys(), mark, || {
             if let Some(known) = self.by_key.get(&record.name) {
                 self.enter_missing(&known, record);
                 return Some(known);
@@ -230,7 +230,7 @@ impl SessionTable {
     fn enter_all(&self, backing: &Backing, records: &[Record], (mark, epoch): (Mark, Epoch)) {
         for record in records {
             let Some(session) = self.restored(backing, record, epoch) else { continue };
-            let _ = backing.dead.enter(record, mark, || {
+            let _ = backing.dead.enter(record.keys(), mark, || {
                 if !self.by_key.contains(&record.name) {
                     self.count.fetch_add(1, Ordering::Relaxed);
                     self.enter(record, &session);

@@ -51,6 +51,24 @@ pub(super) async fn look_up(
     Ok(table.find(key, now))
 }
 
+/// So many ends that the table does not remember them all, while a session is opened.
+#[tokio::test]
+async fn many_ends_during_a_sign_in_do_not_prevent_it() {
+    for is_ended in [false, true] {
+        let (table, store) = table();
+        let name = SessionId::generate().unwrap().key();
+        let session = Arc::new(Session::new(sign_in("alice"), name, AT_START));
+        let (slot, mark) = (table.reserve().unwrap(), table.store_new(&session).await.unwrap());
+        if is_ended {
+            store.other().end(&[name]).await.unwrap();
+        }
+        let dead = &table.backing.as_ref().unwrap().dead;
+        (0..5000).for_each(|_| dead.ended_elsewhere(SessionId::generate().unwrap().key()));
+        assert_eq!(table.enter_new(&session, slot, mark, AT_START).await, !is_ended);
+        assert_eq!((table.find(&name, AT_START).is_none(), table.is_empty()), (is_ended, is_ended));
+    }
+}
+
 async fn is_kept(store: &FaultyStore, key: &SessionKey) -> bool {
     store.other().load(key).await.unwrap().is_some()
 }

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use super::ends::PATIENCE;
 use super::*;
 use crate::session::live::Cut;
+use crate::session::sign_in::SignIn;
 use crate::session::store::End;
 use crate::session::store::contract::further;
 use crate::session::store::memory::MemoryStore;

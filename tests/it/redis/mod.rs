@@ -124,6 +124,26 @@ fn answered_end_holds_at_the_other_gateway() {
 }
 
 #[test]
+fn the_maximum_of_sessions_of_a_user_applies_to_all_gateways_together() {
+    const MAX: usize = 3;
+    let (_folder, _server, gateways) = two("1m");
+    for folder in &gateways {
+        let path = folder.path().join("config.toml");
+        let configuration = fs::read_to_string(&path).unwrap();
+        fs::write(path, configuration.replace("max_per_user = 10000", &format!("max_per_user = {MAX}"))).unwrap();
+    }
+    let (one, other) = start(&gateways[0], &gateways[1]);
+    let mut cookies = Vec::new();
+    for at in [&one, &one, &other, &other, &one, &other, &one] {
+        cookies.push(at.sign_in());
+        for gateway in [&one, &other] {
+            let live = cookies.iter().filter(|cookie| gateway.status(cookie) == 200).count();
+            assert_eq!(live, cookies.len().min(MAX), "after {} sign-ins", cookies.len());
+        }
+    }
+}
+
+#[test]
 fn killed_gateway_delays_an_end_but_does_not_prevent_it() {
     let (_folder, _server, [a, b]) = two("2s");
     let (one, other) = start(&a, &b);
