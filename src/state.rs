@@ -5,15 +5,15 @@
 
 pub(crate) mod edit;
 
-use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::values::mac::MacKeys;
+use crate::values::mac::{BadKeys, MacKeys};
 
 /// The name of the key file in the state folder.
 pub(crate) const KEY_FILE: &str = "exeunt.key";
@@ -29,29 +29,51 @@ const HEAD: &str = "\
 ";
 
 /// Why the keys cannot be loaded. The first field is the path of the key file.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub(crate) enum StateProblem {
-    /// The key file exists and cannot be used. The text says what is wrong, and what to do.
-    Unusable(PathBuf, String),
+    /// The key file is there and cannot be used.
+    #[error("the key file {} cannot be used: {}", .0.display(), .1)]
+    Unusable(PathBuf, KeyFileProblem),
     /// The key file does not exist and cannot be created.
-    NotMade(PathBuf, io::Error),
+    #[error("the key file {} cannot be made: {}", .0.display(), .1)]
+    NotMade(PathBuf, #[source] io::Error),
     /// The key file was removed since the start.
+    #[error(
+        "the key file {} does not exist any more; restore it from the backup; a restart without it makes a new one, \
+         and everybody has to sign in again",
+        .0.display()
+    )]
     Missing(PathBuf),
 }
 
-impl fmt::Display for StateProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unusable(path, what) => write!(f, "the key file {} cannot be used: {what}", path.display()),
-            Self::NotMade(path, error) => write!(f, "the key file {} cannot be made: {error}", path.display()),
-            Self::Missing(path) => write!(
-                f,
-                "the key file {} does not exist any more; restore it from the backup; a restart without it makes a \
-                 new one, and everybody has to sign in again",
-                path.display()
-            ),
-        }
-    }
+/// What is wrong with a key file, and what to do.
+#[derive(Debug, Error)]
+pub(crate) enum KeyFileProblem {
+    /// It vanished right after it was made.
+    #[error("another program removed it: check what uses this folder")]
+    Removed,
+    /// A folder, a pipe.
+    #[error("it must be a regular file")]
+    NotRegular,
+    /// Its keys are not secret, or not safe.
+    #[error("others can read or write it (mode {mode:04o}); type: chmod 600 {}", .path.display())]
+    Exposed {
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// Not UTF-8.
+    #[error("it must be a text")]
+    NotText,
+    /// Larger than [`MAX_SIZE`].
+    #[error("it must not be larger than {MAX_SIZE} bytes")]
+    TooLarge,
+    /// It does not hold keys.
+    #[error("{0}; write one with: openssl rand -hex 32")]
+    Keys(#[source] BadKeys),
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] io::Error),
 }
 
 /// Reads the keys in this state folder. At the first start the keys and the folder are created.
@@ -64,9 +86,7 @@ pub(crate) fn open(folder: &Path) -> Result<MacKeys, StateProblem> {
         return Ok(keys);
     }
     make(folder, &path).map_err(|error| StateProblem::NotMade(path.clone(), error))?;
-    let gone =
-        || StateProblem::Unusable(path.clone(), "another program removed it: check what uses this folder".to_owned());
-    read(&path)?.ok_or_else(gone)
+    read(&path)?.ok_or(StateProblem::Unusable(path, KeyFileProblem::Removed))
 }
 
 /// Reads the keys in a file; `None` if the file does not exist. Nothing is changed.
@@ -74,35 +94,31 @@ pub(crate) fn open(folder: &Path) -> Result<MacKeys, StateProblem> {
 /// # Errors
 /// [`StateProblem::Unusable`]
 pub(crate) fn read(path: &Path) -> Result<Option<MacKeys>, StateProblem> {
-    let unusable = |what: String| StateProblem::Unusable(path.to_owned(), what);
-    let text = match text_of(path) {
-        Ok(Ok(text)) => text,
-        Ok(Err(unfit)) => return Err(unusable(unfit)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unusable(error.to_string())),
-    };
-    let advice = "write one with: openssl rand -hex 32";
-    MacKeys::parse(&text).map(Some).map_err(|problem| unusable(format!("{problem}; {advice}")))
+    let keys = text_of(path).and_then(|text| MacKeys::parse(&text).map_err(KeyFileProblem::Keys));
+    match keys {
+        Ok(keys) => Ok(Some(keys)),
+        Err(KeyFileProblem::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(problem) => Err(StateProblem::Unusable(path.to_owned(), problem)),
+    }
 }
 
-/// The content of the file, or what is wrong with it.
-fn text_of(path: &Path) -> io::Result<Result<Zeroizing<String>, String>> {
+/// The content of a file that may hold keys.
+fn text_of(path: &Path) -> Result<Zeroizing<String>, KeyFileProblem> {
     // Checked before it is opened: opening a named pipe would block until it has a writer.
     if !path.metadata()?.is_file() {
-        return Ok(Err("it must be a regular file".to_owned()));
+        return Err(KeyFileProblem::NotRegular);
     }
     let file = File::open(path)?;
     let mode = file.metadata()?.permissions().mode();
     if mode & 0o026 != 0 {
-        let mode = mode & 0o7777;
-        return Ok(Err(format!("others can read or write it (mode {mode:04o}); type: chmod 600 {}", path.display())));
+        return Err(KeyFileProblem::Exposed { path: path.to_owned(), mode: mode & 0o7777 });
     }
     let mut text = Zeroizing::new(String::new());
     match file.take(MAX_SIZE + 1).read_to_string(&mut text) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Err("it must be a text".to_owned())),
-        Err(error) => Err(error),
-        Ok(length) if length as u64 > MAX_SIZE => Ok(Err(format!("it must not be larger than {MAX_SIZE} bytes"))),
-        Ok(_) => Ok(Ok(text)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(KeyFileProblem::NotText),
+        Err(error) => Err(error.into()),
+        Ok(length) if length as u64 > MAX_SIZE => Err(KeyFileProblem::TooLarge),
+        Ok(_) => Ok(text),
     }
 }
 

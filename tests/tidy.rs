@@ -15,6 +15,7 @@
 mod tidy {
     pub mod circles;
     pub mod dependencies;
+    pub mod errors;
     pub mod lines;
     pub mod order;
     pub mod shape;
@@ -24,7 +25,7 @@ mod tidy {
 
 use tidy::order::Order;
 use tidy::source::{Finding, Source};
-use tidy::{circles, dependencies, lines, shape, source, walls};
+use tidy::{circles, dependencies, errors, lines, shape, source, walls};
 
 /// Every source, by one rule.
 fn holds(rule: impl Fn(&Source) -> Vec<Finding>) {
@@ -60,6 +61,11 @@ fn nothing_is_left_unfinished() {
 #[test]
 fn exceptions_from_lints_have_a_reason() {
     holds(shape::exceptions);
+}
+
+#[test]
+fn errors_are_types() {
+    holds(errors::texts);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue};
+use thiserror::Error;
 
 use crate::http1::header_edits::{put_parts, spelled};
 use crate::values::affinity;
@@ -90,7 +91,9 @@ impl IdentityHeaders {
             let mut put = |value: &HeaderValue| put_parts(to, &[begin.as_bytes(), value.as_bytes(), b"\r\n"]);
             if let [TemplatePart::Field(field)] = template.0.as_slice() {
                 // Most templates are a single field.
-                identity.header(*field).iter().for_each(put);
+                if let Some(value) = identity.header(*field) {
+                    put(&value);
+                }
             } else if let Some(value) = template.render(identity) {
                 put(&value);
             }
@@ -98,24 +101,45 @@ impl IdentityHeaders {
     }
 }
 
+/// Why a text is not a valid template. Its message follows the text.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TemplateError {
+    /// `{user`.
+    #[error("has a brace without its closing brace")]
+    UnclosedBrace,
+    /// `{uid}`.
+    #[error("names an unknown field, {{{name}}}")]
+    UnknownField {
+        /// The text between the braces.
+        name: String,
+    },
+    /// `ä{user}`.
+    #[error("has characters that a header cannot contain: only printable ASCII can be sent")]
+    NotForHeaders,
+    /// `user`.
+    #[error("has no field, so it would be the same for every user")]
+    NoField,
+}
+
 impl Template {
-    /// Reads a text with the fields `{user}`, `{email}`, `{name}` and `{groups}`. The error says what is wrong.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// Reads `{user}`, `{email}`, `{name}`, `{groups}` and text around them.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
-            let (name, behind) = after.split_once('}').ok_or("has a brace without its closing brace")?;
-            let field = IdentityField::parse(name).ok_or_else(|| format!("names an unknown field, {{{name}}}"))?;
+            let (name, behind) = after.split_once('}').ok_or(TemplateError::UnclosedBrace)?;
+            let unknown = || TemplateError::UnknownField { name: name.to_owned() };
+            let field = IdentityField::parse(name).ok_or_else(unknown)?;
             pieces.extend((!before.is_empty()).then(|| TemplatePart::Text(before.to_owned())));
             pieces.push(TemplatePart::Field(field));
             rest = behind;
         }
         pieces.extend((!rest.is_empty()).then(|| TemplatePart::Text(rest.to_owned())));
         if HeaderValue::from_str(text).is_err() || text.contains('}') && pieces.is_empty() {
-            return Err("has characters that a header cannot contain: only printable ASCII can be sent".to_owned());
+            return Err(TemplateError::NotForHeaders);
         }
         if !pieces.iter().any(|piece| matches!(piece, TemplatePart::Field(_))) {
-            return Err("has no field, so it would be the same for every user".to_owned());
+            return Err(TemplateError::NoField);
         }
         Ok(Self(pieces))
     }
@@ -181,6 +205,6 @@ mod tests {
         for text in ["{usr}", "{user", "root", "", "{user}\n", "}"] {
             assert!(Template::parse(text).is_err(), "{text:?}");
         }
-        assert!(Template::parse("{usr}").unwrap_err().contains("unknown field, {usr}"));
+        assert!(Template::parse("{usr}").unwrap_err().to_string().contains("unknown field, {usr}"));
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use data_encoding::BASE64;
 use rustls::pki_types::CertificateDer;
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::outbound::Endpoint;
@@ -54,20 +55,36 @@ const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 /// The maximum number of secrets.
 const MOST: usize = 4;
 
+/// Why a file has no usable secrets. Its message follows the file's name, and says what to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum WebhookSecretsError {
+    /// Not UTF-8.
+    #[error("is not text: write a line made by openssl rand -hex 32")]
+    NotText,
+    /// Nothing but blank lines.
+    #[error("contains no secret: write a line made by openssl rand -hex 32")]
+    None,
+    /// More than [`MOST`].
+    #[error("contains more than four secrets: remove those that the receiver no longer needs")]
+    TooMany,
+    /// After [`PREFIX`].
+    #[error("has a secret whose base64 cannot be read")]
+    NotBase64,
+    /// Not as long as [`LENGTHS`] says.
+    #[error("has a secret that is not 24 to 64 bytes long: write a line made by openssl rand -hex 32")]
+    Length,
+}
+
 impl WebhookSecrets {
-    /// Parses the content of a secrets file: one secret for each line, in base64 after `whsec_`, or as plain text.
-    ///
-    /// # Errors
-    /// A message for the operator: what is wrong, and after a colon what to write.
-    pub(crate) fn parse(content: &[u8]) -> Result<Self, &'static str> {
-        let text =
-            std::str::from_utf8(content).map_err(|_| "is not text: write a line made by openssl rand -hex 32")?;
+    /// Reads the content of a file: a secret in each line.
+    pub(crate) fn parse(content: &[u8]) -> Result<Self, WebhookSecretsError> {
+        let text = std::str::from_utf8(content).map_err(|_| WebhookSecretsError::NotText)?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let secrets: Vec<_> = lines.take(MOST + 1).map(secret).collect::<Result<_, _>>()?;
         match secrets.len() {
-            0 => Err("contains no secret: write a line made by openssl rand -hex 32"),
+            0 => Err(WebhookSecretsError::None),
             1..=MOST => Ok(Self(secrets)),
-            _ => Err("contains more than four secrets: remove those that the receiver no longer needs"),
+            _ => Err(WebhookSecretsError::TooMany),
         }
     }
 
@@ -77,15 +94,14 @@ impl WebhookSecrets {
     }
 }
 
-fn secret(line: &str) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+fn secret(line: &str) -> Result<Zeroizing<Vec<u8>>, WebhookSecretsError> {
     let secret = match line.strip_prefix(PREFIX) {
-        Some(encoded) => BASE64.decode(encoded.as_bytes()).map_err(|_| "has a secret whose base64 cannot be read")?,
+        Some(encoded) => BASE64.decode(encoded.as_bytes()).map_err(|_| WebhookSecretsError::NotBase64)?,
         None => line.as_bytes().to_vec(),
     };
     let secret = Zeroizing::new(secret);
     let fits = LENGTHS.contains(&secret.len());
-    fits.then_some(secret)
-        .ok_or("has a secret that is not 24 to 64 bytes long: write a line made by openssl rand -hex 32")
+    fits.then_some(secret).ok_or(WebhookSecretsError::Length)
 }
 
 impl fmt::Debug for WebhookSecrets {
@@ -112,7 +128,7 @@ mod tests {
             (&"x".repeat(65), "24 to 64"),
             (&format!("{plain}\n").repeat(5), "more than four"),
         ] {
-            assert!(read(text).unwrap_err().contains(wrong), "{text}");
+            assert!(read(text).unwrap_err().to_string().contains(wrong), "{text}");
         }
         assert!(WebhookSecrets::parse(b"\xff").is_err());
     }

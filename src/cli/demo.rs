@@ -7,15 +7,18 @@ use std::process::ExitCode;
 
 use clap::Args;
 use tempfile::NamedTempFile;
+use thiserror::Error;
 
 use crate::audit::{self, Format, Log};
-use crate::config::{self, Settings};
+use crate::config::{self, Report, Settings};
 use crate::credentials::password::{self, Password};
 use crate::proxy::listener::{self, BindError, Listener};
 use crate::proxy::{self, Signals};
 use crate::values::listen_address::ListenAddress;
 
-use super::stores::OpenStore;
+use super::keys::KeysError;
+use super::serve::ServeError;
+use super::stores::{OpenStore, OpenStoreError};
 use super::{keys, serve};
 
 /// The account of the demo. It is always the same, so that copied commands keep working. It protects only the sample
@@ -36,11 +39,47 @@ pub(crate) struct Demo {
     listen: Option<SocketAddr>,
 }
 
+/// Why the demo does not listen at an address.
+#[derive(Debug, Error)]
+enum LoopbackError {
+    /// It is not an address with a port.
+    #[error("write an address and a port: 127.0.0.1:8080")]
+    Malformed,
+    /// Other machines can reach it.
+    #[error("the demo only listens on loopback: 127.0.0.1:8080")]
+    Exposed,
+}
+
 /// Refuses other addresses than loopback: the account is public, so the demo must not be reachable from other machines.
-fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text.parse().map_err(|_| "write an address and a port: 127.0.0.1:8080".to_owned())?;
-    let ours = address.ip().is_loopback();
-    ours.then_some(address).ok_or_else(|| "the demo only listens on loopback: 127.0.0.1:8080".to_owned())
+fn loopback(text: &str) -> Result<SocketAddr, LoopbackError> {
+    let address: SocketAddr = text.parse().map_err(|_| LoopbackError::Malformed)?;
+    address.ip().is_loopback().then_some(address).ok_or(LoopbackError::Exposed)
+}
+
+/// Why the demo does not run.
+#[derive(Debug, Error)]
+enum DemoError {
+    #[error("cannot install the signal handlers: {0}")]
+    Signals(#[source] io::Error),
+    #[error(transparent)]
+    Listen(#[from] BindError),
+    /// Only unix sockets.
+    #[error("no address to listen on")]
+    NoAddress,
+    #[error("the demo account cannot be created: {0}")]
+    Account(#[source] io::Error),
+    #[error("{}", .0.render(false))]
+    Configuration(Report),
+    #[error("standard output: {0}")]
+    Output(#[source] io::Error),
+    #[error("no temporary folder: {0}")]
+    Folder(#[source] io::Error),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    #[error(transparent)]
+    Store(#[from] OpenStoreError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
 }
 
 /// Runs the demo until it is stopped.
@@ -50,10 +89,10 @@ pub(super) fn command(demo: &Demo) -> ExitCode {
     serve::until_stopped(&proxy::settings::ServerSettings::default(), &log, run(demo, log.clone()))
 }
 
-async fn run(demo: &Demo, log: Log) -> Result<(), String> {
-    let signals = Signals::install().map_err(|error| format!("cannot install the signal handlers: {error}"))?;
-    let listeners = listen(demo.listen).map_err(|error| error.to_string())?;
-    let address = address_of(&listeners).ok_or("no address to listen on")?;
+async fn run(demo: &Demo, log: Log) -> Result<(), DemoError> {
+    let signals = Signals::install().map_err(DemoError::Signals)?;
+    let listeners = listen(demo.listen)?;
+    let address = address_of(&listeners).ok_or(DemoError::NoAddress)?;
     let url = url_of(address);
     let settings = settings(&listeners, &url)?;
     if demo.listen.is_none() && address.port() != *PORTS.start() {
@@ -61,9 +100,9 @@ async fn run(demo: &Demo, log: Log) -> Result<(), String> {
     }
     print(&welcome(&url))?;
     // The sessions are removed with the demo, like the account.
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let folder = tempfile::tempdir().map_err(DemoError::Folder)?;
     let kept = (keys::in_memory()?, Some(OpenStore::at(&folder.path().join("sessions.db"))?));
-    serve::run(None, settings, kept, log, listeners, signals).await
+    Ok(serve::run(None, settings, kept, log, listeners, signals).await?)
 }
 
 fn listen(wanted: Option<SocketAddr>) -> Result<Vec<Listener>, BindError> {
@@ -113,8 +152,8 @@ fn url_of(address: SocketAddr) -> String {
 }
 
 /// The demo's configuration, read like any other.
-fn settings(listeners: &[Listener], url: &str) -> Result<Settings, String> {
-    let users = users_file().map_err(|error| format!("the demo account cannot be created: {error}"))?;
+fn settings(listeners: &[Listener], url: &str) -> Result<Settings, DemoError> {
+    let users = users_file().map_err(DemoError::Account)?;
     let listen = listeners.iter().map(|listener| toml::Value::from(listener.address().to_string())).collect();
     let path = toml::Value::from(users.path().to_string_lossy().into_owned());
     let text = CONFIGURATION
@@ -122,7 +161,7 @@ fn settings(listeners: &[Listener], url: &str) -> Result<Settings, String> {
         .replace("{url}", url)
         .replace("{users}", &path.to_string());
     let read = config::parse("the demo's configuration", &text, Path::new(""));
-    read.map(|(settings, _)| settings).map_err(|report| report.render(false))
+    read.map(|(settings, _)| settings).map_err(DemoError::Configuration)
 }
 
 const CONFIGURATION: &str = "\
@@ -156,9 +195,9 @@ fn users_file() -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-fn print(text: &str) -> Result<(), String> {
+fn print(text: &str) -> Result<(), DemoError> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| format!("standard output: {error}"))
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(DemoError::Output)
 }
 
 /// The message at the start. A test runs every line that begins with `curl`.

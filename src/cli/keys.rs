@@ -3,6 +3,8 @@
 use std::env;
 use std::path::PathBuf;
 
+use thiserror::Error;
+
 use crate::config::StateFolder;
 use crate::state::{self, StateProblem};
 use crate::values::mac::MacKeys;
@@ -13,9 +15,20 @@ pub(super) struct GatewayKeys {
     pub(super) file: Option<PathBuf>,
 }
 
+/// Why there are no keys.
+#[derive(Debug, Error)]
+pub(super) enum KeysError {
+    /// The key file cannot be used.
+    #[error(transparent)]
+    File(#[from] StateProblem),
+    /// None can be made.
+    #[error("the operating system returned no random bytes")]
+    NoRandomness,
+}
+
 /// The keys of the state folder, made at the first start. If no folder is configured and the default one is not
 /// writable, new keys are kept in memory, with a warning, so that a configuration in a read-only folder starts.
-pub(super) fn open(folder: &StateFolder) -> Result<GatewayKeys, String> {
+pub(super) fn open(folder: &StateFolder) -> Result<GatewayKeys, KeysError> {
     let state = resolved(folder);
     match (state::open(&state), folder) {
         (Ok(keys), _) => Ok(GatewayKeys { keys, file: Some(state.join(state::KEY_FILE)) }),
@@ -26,21 +39,21 @@ pub(super) fn open(folder: &StateFolder) -> Result<GatewayKeys, String> {
             );
             in_memory()
         }
-        (Err(problem), _) => Err(problem.to_string()),
+        (Err(problem), _) => Err(problem.into()),
     }
 }
 
 /// Random keys for the lifetime of the program.
-pub(super) fn in_memory() -> Result<GatewayKeys, String> {
+pub(super) fn in_memory() -> Result<GatewayKeys, KeysError> {
     let keys = MacKeys::generate().map(|keys| GatewayKeys { keys, file: None });
-    keys.map_err(|_| "the operating system returned no random bytes".to_owned())
+    keys.map_err(|_| KeysError::NoRandomness)
 }
 
 /// The problems of existing keys. Nothing is created, and files that this user must not read are skipped.
-pub(super) fn check(folder: &StateFolder) -> Result<(), String> {
+pub(super) fn check(folder: &StateFolder) -> Result<(), StateProblem> {
     let path = resolved(folder).join(state::KEY_FILE);
     match std::fs::File::open(&path) {
-        Ok(_) => state::read(&path).map(drop).map_err(|problem| problem.to_string()),
+        Ok(_) => state::read(&path).map(drop),
         Err(_) => Ok(()),
     }
 }

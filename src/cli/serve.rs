@@ -1,5 +1,7 @@
 //! `exeunt serve`: starts a gateway from a configuration, runs it, and stops it.
 
+use std::fmt::Display;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,22 +9,54 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use thiserror::Error;
 
 use crate::admin::{AdminSettings, AdminSocket, Monitoring, Reload, ReloadRefused, Reloaded};
 use crate::audit::{Event, Format, Log, LogSettings, Operation};
-use crate::config::{self, Settings, StartValues};
+use crate::config::{self, Report, Settings, StartValues};
 use crate::gateway::Gateway;
 use crate::proxy::inherited::Inherited;
 use crate::proxy::listener::{self, BindError, Listener};
 use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Server, Signals};
 use crate::service::{Current, Environment, NotServed, Reloader, Service, Sources};
+use crate::session::store::sqlite::StoreProblem;
 use crate::values::time::Clock;
 
 use super::check::{self, Loaded};
-use super::keys::GatewayKeys;
-use super::stores::{OpenStore, StoreInUse};
+use super::keys::{GatewayKeys, KeysError};
+use super::stores::{OpenStore, OpenStoreError, StoreInUse};
 use super::{Configuration, REFUSED_CONFIGURATION, keys, messages, open_files, service_manager, stores};
+
+/// Why a configuration is not served.
+#[derive(Debug, Error)]
+pub(super) enum ServeError {
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    #[error(transparent)]
+    OpenStore(#[from] OpenStoreError),
+    #[error("cannot install the signal handlers: {0}")]
+    Signals(#[source] io::Error),
+    #[error("the sockets that were handed over (LISTEN_FDS) cannot be used: {0}")]
+    Inherited(#[source] io::Error),
+    #[error(transparent)]
+    Listen(#[from] BindError),
+    /// The same, with what to write, in one line.
+    #[error("{}", in_a_line(.0))]
+    ListenReport(Report),
+    #[error(transparent)]
+    Service(#[from] NotServed),
+    /// The store failed while its sessions were loaded.
+    #[error(transparent)]
+    Store(#[from] StoreProblem),
+    /// The working folder is not known.
+    #[error(transparent)]
+    Path(io::Error),
+}
+
+fn in_a_line(report: &Report) -> String {
+    report.findings().iter().map(|found| format!("{}: {}", found.what, found.write.join("; "))).collect()
+}
 
 /// Serves the selected configuration until it is stopped.
 pub(super) fn command(which: &Configuration) -> ExitCode {
@@ -35,17 +69,20 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
         Format::Text | Format::Combined => check::show(&warnings),
     }
     let server = settings.server.clone();
-    let opened = keys::open(&settings.state).and_then(|keys| {
-        let store = stores::open(&settings.store, &settings.state, &keys)?;
-        Ok((keys, store))
-    });
-    match opened {
+    match open(&settings) {
         Ok((keys, store)) => until_stopped(&server, &log, serve(path, settings, (keys, store), log.clone())),
         Err(problem) => {
             fail(&log, &problem);
             ExitCode::from(REFUSED_CONFIGURATION)
         }
     }
+}
+
+/// What is kept from one start to the next.
+fn open(settings: &Settings) -> Result<Kept, ServeError> {
+    let keys = keys::open(&settings.state)?;
+    let store = stores::open(&settings.store, &settings.state, &keys)?;
+    Ok((keys, store))
 }
 
 /// Opens the log. The program's own messages are written to it as well.
@@ -66,23 +103,21 @@ pub(super) fn open_log(settings: LogSettings) -> Option<Log> {
 pub(super) fn until_stopped(
     server: &ServerSettings,
     log: &Log,
-    service: impl Future<Output = Result<(), String>>,
+    service: impl Future<Output = Result<(), impl Display>>,
 ) -> ExitCode {
-    let served = server.runtime().map_err(|error| format!("cannot create threads: {error}"));
-    match served.and_then(|runtime| runtime.block_on(service)) {
-        Ok(()) => {
+    match server.runtime().map(|runtime| runtime.block_on(service)) {
+        Ok(Ok(())) => {
             log.flush(LAST_LINES);
-            ExitCode::SUCCESS
+            return ExitCode::SUCCESS;
         }
-        Err(problem) => {
-            fail(log, &problem);
-            ExitCode::FAILURE
-        }
+        Ok(Err(problem)) => fail(log, &problem),
+        Err(error) => fail(log, &format_args!("cannot create threads: {error}")),
     }
+    ExitCode::FAILURE
 }
 
 /// Reports why the program ends.
-fn fail(log: &Log, problem: &str) {
+fn fail(log: &Log, problem: &dyn Display) {
     match log.format() {
         Format::Json => tracing::error!("{problem}"),
         Format::Text | Format::Combined => eprintln!("error: {problem}"),
@@ -96,13 +131,12 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// The state that is kept from one start to the next.
 pub(super) type Kept = (GatewayKeys, Option<OpenStore>);
 
-async fn serve(path: PathBuf, settings: Settings, kept: Kept, log: Log) -> Result<(), String> {
+async fn serve(path: PathBuf, settings: Settings, kept: Kept, log: Log) -> Result<(), ServeError> {
     open_files::raise_limit(settings.server.connections);
-    let signals = Signals::install().map_err(|error| format!("cannot install the signal handlers: {error}"))?;
-    let mut inherited = Inherited::from_environment()
-        .map_err(|error| format!("the sockets that were handed over (LISTEN_FDS) cannot be used: {error}"))?;
+    let signals = Signals::install().map_err(ServeError::Signals)?;
+    let mut inherited = Inherited::from_environment().map_err(ServeError::Inherited)?;
     let listeners = listener::bind_or_take(&settings.server.listen, &mut inherited);
-    let listeners = listeners.map_err(|error| not_listening(&log, &path, &error))?;
+    let listeners = listeners.map_err(|error| not_listening(&log, &path, error))?;
     for place in inherited.left() {
         tracing::warn!(
             %place,
@@ -113,15 +147,13 @@ async fn serve(path: PathBuf, settings: Settings, kept: Kept, log: Log) -> Resul
 }
 
 /// Why the gateway cannot listen, with the line of the configuration at `path`.
-fn not_listening(log: &Log, path: &Path, error: &BindError) -> String {
-    let report = config::not_listening(path, error);
+fn not_listening(log: &Log, path: &Path, error: BindError) -> ServeError {
+    let report = config::not_listening(path, &error);
     match log.format() {
-        Format::Json => {
-            report.findings().iter().map(|found| format!("{}: {}", found.what, found.write.join("; "))).collect()
-        }
+        Format::Json => ServeError::ListenReport(report),
         Format::Text | Format::Combined => {
             check::show(&report);
-            error.to_string()
+            error.into()
         }
     }
 }
@@ -135,7 +167,7 @@ pub(super) async fn run(
     log: Log,
     listeners: Vec<Listener>,
     signals: Signals,
-) -> Result<(), String> {
+) -> Result<(), ServeError> {
     let (admin, monitoring) = (settings.admin.clone(), settings.monitoring);
     let (public_url, hosts) = (settings.public_url.clone(), settings.gateway.hosts.list());
     let clock = Clock::system();
@@ -144,7 +176,7 @@ pub(super) async fn run(
     let (service, store) = start(settings, environment, store).await?;
     let service = Arc::new(service);
     // The working folder may change later.
-    let absolute = |path: Option<PathBuf>| path.map(std::path::absolute).transpose().map_err(|error| error.to_string());
+    let absolute = |path: Option<PathBuf>| path.map(std::path::absolute).transpose().map_err(ServeError::Path);
     let (path, keys) = (absolute(path)?, absolute(file)?);
     let reload: Option<Arc<dyn Reload>> = path.map(|configuration| {
         let sources = Sources { configuration, keys };
@@ -181,17 +213,14 @@ pub(super) async fn run(
 type Started = (Service, Option<StoreInUse>);
 
 /// Starts a service, with the sessions of the store if there is one.
-async fn start(settings: Settings, environment: Environment, store: Option<OpenStore>) -> Result<Started, String> {
-    let Some(store) = store else {
-        let service = Service::start(settings, environment).map_err(|error| error.to_string())?;
-        return Ok((service, None));
-    };
+async fn start(settings: Settings, environment: Environment, store: Option<OpenStore>) -> Result<Started, ServeError> {
+    let Some(store) = store else { return Ok((Service::start(settings, environment)?, None)) };
     let (store, pending) = store.connect(&environment.clock, &environment.keys).await?;
     match Service::start_over(settings, environment, (store.store(), pending)).await {
         Ok(service) => Ok((service, Some(store))),
         Err(error) => Err(match (error, store.last_problem()) {
-            (NotServed::Sessions, Some(problem)) => problem.to_string(),
-            (error, _) => error.to_string(),
+            (NotServed::Sessions, Some(problem)) => problem.into(),
+            (error, _) => error.into(),
         }),
     }
 }

@@ -9,19 +9,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use thiserror::Error;
 
-use crate::config::StoreChoice;
+use crate::config::{StoreChoice, ValueRefusal};
 use crate::session::store::copy::{self, Copied, CopyFailed};
 use crate::session::store::redis::RedisAddress;
-use crate::session::store::sqlite::SqliteStore;
-use crate::state::{self, KEY_FILE};
+use crate::session::store::sqlite::{SqliteStore, StoreProblem};
+use crate::state::{self, KEY_FILE, StateProblem};
 use crate::values::mac::MacKeys;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Clock;
 
 use super::check::{self, Loaded};
 use super::serve::{open_log, until_stopped};
-use super::stores::{self, StoreInUse};
+use super::stores::{self, OpenStoreError, StoreInUse};
 use super::{Configuration, keys, print};
 
 #[derive(Clone, Debug, Args)]
@@ -44,17 +45,54 @@ struct StoreName {
     choice: StoreChoice,
 }
 
-impl std::str::FromStr for StoreName {
-    type Err = String;
+/// Why a text does not name such a store.
+#[derive(Debug, Error)]
+enum StoreNameError {
+    #[error(transparent)]
+    Store(#[from] ValueRefusal),
+    #[error("a store in memory cannot be copied; write sqlite:PATH or redis://HOST:6379/0")]
+    Memory,
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl std::str::FromStr for StoreName {
+    type Err = StoreNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.parse()? {
-            StoreChoice::Memory => {
-                Err("a store in memory cannot be copied; write sqlite:PATH or redis://HOST:6379/0".to_owned())
-            }
+            StoreChoice::Memory => Err(StoreNameError::Memory),
             choice => Ok(Self { text: text.to_owned(), choice }),
         }
     }
+}
+
+/// Why a store is not copied. Stores are named as they were written.
+#[derive(Debug, Error)]
+enum CopyError {
+    #[error("{0} and {1} are the same store; name another one")]
+    SameStore(String, String),
+    #[error("the session store {} does not exist; name the file that the gateway used", .0.display())]
+    NoFile(PathBuf),
+    #[error("{0} does not answer")]
+    Silent(String),
+    #[error(
+        "{0} has sessions already; name an empty store, or delete what it has with --replace, which ends those sessions"
+    )]
+    NotEmpty(String),
+    #[error("{0} must be a Redis server, such as redis://HOST:6379/0")]
+    NotAServer(String),
+    #[error("gateways use {0}; stop them first, so that nothing changes while it is copied")]
+    InUse(String),
+    #[error("the key file {} does not exist; copy it from a gateway that uses {}", .0.display(), .1)]
+    NoKeys(PathBuf, Box<RedisAddress>),
+    #[error(transparent)]
+    Keys(#[from] StateProblem),
+    #[error(transparent)]
+    Open(#[from] OpenStoreError),
+    #[error(transparent)]
+    File(#[from] StoreProblem),
+    /// It failed halfway.
+    #[error("{name} cannot be {what}{why}; {to} has a part of the sessions: copy again, with --replace")]
+    Interrupted { name: String, what: &'static str, why: String, to: String },
 }
 
 /// The interval of progress messages.
@@ -71,7 +109,7 @@ pub(super) fn run(command: &Copy) -> ExitCode {
     until_stopped(&settings.server, &log, async {
         let copied = work.copy(&settings.store, &to.settings.store, command.replace).await?;
         print::to_standard_output(work.report(copied).as_bytes());
-        Ok(())
+        Ok::<_, CopyError>(())
     })
 }
 
@@ -83,9 +121,9 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn copy(&self, from: &StoreChoice, to: &StoreChoice, replace: bool) -> Result<Copied, String> {
+    async fn copy(&self, from: &StoreChoice, to: &StoreChoice, replace: bool) -> Result<Copied, CopyError> {
         if from.is_same(to, &self.state) {
-            return Err(format!("{} and {} are the same store; name another one", self.names.0, self.names.1));
+            return Err(CopyError::SameStore(self.names.0.to_owned(), self.names.1.to_owned()));
         }
         let (from, ended) = self.source(from).await?;
         let (target, files) = self.target(to, replace).await?;
@@ -105,13 +143,10 @@ impl Work<'_> {
     }
 
     /// Opens the store to read. Also returns the sessions in it that have ended.
-    async fn source(&self, choice: &StoreChoice) -> Result<(StoreInUse, HashSet<SessionKey>), String> {
+    async fn source(&self, choice: &StoreChoice) -> Result<(StoreInUse, HashSet<SessionKey>), CopyError> {
         if let Some(path) = choice.file(&self.state) {
             if !path.exists() {
-                return Err(format!(
-                    "the session store {} does not exist; name the file that the gateway used",
-                    path.display()
-                ));
+                return Err(CopyError::NoFile(path));
             }
             let (store, pending) = stores::in_file(&path)?;
             return Ok((StoreInUse::File(store), pending.keys()));
@@ -123,10 +158,10 @@ impl Work<'_> {
     }
 
     /// Opens the store to write to, which must be empty. Also returns its files.
-    async fn target(&self, choice: &StoreChoice, replace: bool) -> Result<(StoreInUse, Vec<PathBuf>), String> {
+    async fn target(&self, choice: &StoreChoice, replace: bool) -> Result<(StoreInUse, Vec<PathBuf>), CopyError> {
         let (store, files) = match choice.file(&self.state) {
             Some(path) => {
-                let store = SqliteStore::open(&path).map_err(|problem| problem.to_string())?;
+                let store = SqliteStore::open(&path)?;
                 let mut lock = path.clone().into_os_string();
                 lock.push(".lock");
                 (StoreInUse::File(Arc::new(store)), vec![path, lock.into()])
@@ -134,45 +169,40 @@ impl Work<'_> {
             None => (self.server(choice, self.names.1).await?, Vec::new()),
         };
         let name = self.names.1;
-        let silent = |_| format!("{name} does not answer");
+        let silent = |_| CopyError::Silent(name.to_owned());
         if replace {
             store.clear().await.map_err(silent)?;
         } else if !copy::is_empty(&*store.store()).await.map_err(silent)? {
-            return Err(format!(
-                "{name} has sessions already; name an empty store, or delete what it has with --replace, which ends \
-                 those sessions"
-            ));
+            return Err(CopyError::NotEmpty(name.to_owned()));
         }
         Ok((store, files))
     }
 
     /// Connects to a server that no gateway uses.
-    async fn server(&self, choice: &StoreChoice, name: &str) -> Result<StoreInUse, String> {
+    async fn server(&self, choice: &StoreChoice, name: &str) -> Result<StoreInUse, CopyError> {
         let StoreChoice::Redis { address, staleness } = choice else {
-            return Err(format!("{name} must be a Redis server, such as redis://HOST:6379/0"));
+            return Err(CopyError::NotAServer(name.to_owned()));
         };
         let store = stores::connected(address, *staleness, &self.clock, &self.keys(address)?).await?;
-        if store.is_in_use().await.map_err(|_| format!("{name} does not answer"))? {
-            return Err(format!("gateways use {name}; stop them first, so that nothing changes while it is copied"));
+        if store.is_in_use().await.map_err(|_| CopyError::Silent(name.to_owned()))? {
+            return Err(CopyError::InUse(name.to_owned()));
         }
         Ok(StoreInUse::Server(store))
     }
 
     /// The keys of the gateways, by which a server recognises those that it belongs to.
-    fn keys(&self, address: &RedisAddress) -> Result<MacKeys, String> {
+    fn keys(&self, address: &RedisAddress) -> Result<MacKeys, CopyError> {
         let path = self.state.join(KEY_FILE);
-        state::read(&path).map_err(|problem| problem.to_string())?.ok_or_else(|| {
-            format!("the key file {} does not exist; copy it from a gateway that uses {address}", path.display())
-        })
+        state::read(&path)?.ok_or_else(|| CopyError::NoKeys(path, Box::new(address.clone())))
     }
 
-    fn failed(&self, failed: CopyFailed, (from, to): (&StoreInUse, &StoreInUse)) -> String {
+    fn failed(&self, failed: CopyFailed, (from, to): (&StoreInUse, &StoreInUse)) -> CopyError {
         let (name, store, what) = match failed {
             CopyFailed::Reading => (self.names.0, from, "read"),
             CopyFailed::Writing => (self.names.1, to, "written"),
         };
         let why = store.last_problem().map(|problem| format!(": {problem}")).unwrap_or_default();
-        format!("{name} cannot be {what}{why}; {} has a part of the sessions: copy again, with --replace", self.names.1)
+        CopyError::Interrupted { name: name.to_owned(), what, why, to: self.names.1.to_owned() }
     }
 
     fn report(&self, Copied { sessions, over, notes }: Copied) -> String {

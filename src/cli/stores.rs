@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use thiserror::Error;
+
 use crate::config::{StateFolder, StoreChoice};
 use crate::session::pending::PendingEnds;
 use crate::session::store::redis::{NotConnected, RedisAddress, RedisStore};
@@ -36,21 +38,36 @@ pub(super) enum StoreInUse {
     Server(Arc<RedisStore>),
 }
 
+/// Why a store cannot be used.
+#[derive(Debug, Error)]
+pub(super) enum OpenStoreError {
+    #[error(transparent)]
+    File(#[from] StoreProblem),
+    #[error("the file of unconfirmed ends {} cannot be used: {}", .0.display(), .1)]
+    PendingEnds(PathBuf, #[source] io::Error),
+    #[error("{}", refusal(*.0, .1))]
+    Server(NotConnected, Box<RedisAddress>),
+}
+
 impl OpenStore {
     /// The store in this file, which is created if it does not exist.
-    pub(super) fn at(path: &Path) -> Result<Self, String> {
+    pub(super) fn at(path: &Path) -> Result<Self, OpenStoreError> {
         let (store, pending) = in_file(path)?;
         Ok(Self { place: Place::File(store), pending })
     }
 
     /// The store on a server. Pending ends are kept in this folder.
-    fn on(address: &RedisAddress, staleness: Duration, state: &Path) -> Result<Self, String> {
+    fn on(address: &RedisAddress, staleness: Duration, state: &Path) -> Result<Self, OpenStoreError> {
         let pending = pending_of_server(state)?;
         Ok(Self { place: Place::Server { address: address.clone(), staleness }, pending })
     }
 
     /// Connects to the store if it is on a server. Tries several times, because both may be starting.
-    pub(super) async fn connect(self, clock: &Clock, keys: &MacKeys) -> Result<(StoreInUse, PendingEnds), String> {
+    pub(super) async fn connect(
+        self,
+        clock: &Clock,
+        keys: &MacKeys,
+    ) -> Result<(StoreInUse, PendingEnds), OpenStoreError> {
         let Self { place, pending } = self;
         let (address, staleness) = match place {
             Place::File(store) => return Ok((StoreInUse::File(store), pending)),
@@ -67,7 +84,7 @@ pub(super) async fn connected(
     staleness: Duration,
     clock: &Clock,
     keys: &MacKeys,
-) -> Result<Arc<RedisStore>, String> {
+) -> Result<Arc<RedisStore>, OpenStoreError> {
     let mut last = NotConnected::Unavailable;
     for _ in 0..CONNECTING {
         match RedisStore::connect(address, staleness, clock.clone(), keys).await {
@@ -79,7 +96,7 @@ pub(super) async fn connected(
             NotConnected::Untrusted | NotConnected::OtherKeys => break,
         }
     }
-    Err(refusal(last, address))
+    Err(OpenStoreError::Server(last, Box::new(address.clone())))
 }
 
 fn refusal(problem: NotConnected, address: &RedisAddress) -> String {
@@ -150,27 +167,30 @@ const CONNECTING: usize = 20;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Opens the store in a file, which is created if it does not exist, and its pending ends.
-pub(super) fn in_file(path: &Path) -> Result<(Arc<SqliteStore>, PendingEnds), String> {
+pub(super) fn in_file(path: &Path) -> Result<(Arc<SqliteStore>, PendingEnds), OpenStoreError> {
     // The store is opened first, since its lock protects both files.
-    let store = SqliteStore::open(path).map_err(|problem| problem.to_string())?;
+    let store = SqliteStore::open(path)?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".pending");
     Ok((Arc::new(store), pending(&PathBuf::from(beside), PendingEnds::open)?))
 }
 
 /// The pending ends of a server, for the gateway with this state folder.
-pub(super) fn pending_of_server(state: &Path) -> Result<PendingEnds, String> {
+pub(super) fn pending_of_server(state: &Path) -> Result<PendingEnds, OpenStoreError> {
     pending(&state.join("redis.pending"), PendingEnds::open_alone)
 }
 
-fn pending(path: &Path, open: fn(&Path) -> io::Result<PendingEnds>) -> Result<PendingEnds, String> {
-    let cannot = |error| format!("the file of unconfirmed ends {} cannot be used: {error}", path.display());
-    open(path).map_err(cannot)
+fn pending(path: &Path, open: fn(&Path) -> io::Result<PendingEnds>) -> Result<PendingEnds, OpenStoreError> {
+    open(path).map_err(|error| OpenStoreError::PendingEnds(path.to_owned(), error))
 }
 
 /// Opens the store; `None` if sessions are kept in memory. That also happens, with a warning, if no store is configured
 /// and the state folder is not writable, so that a configuration in a read-only folder starts.
-pub(super) fn open(store: &StoreChoice, folder: &StateFolder, keys: &GatewayKeys) -> Result<Option<OpenStore>, String> {
+pub(super) fn open(
+    store: &StoreChoice,
+    folder: &StateFolder,
+    keys: &GatewayKeys,
+) -> Result<Option<OpenStore>, OpenStoreError> {
     let state = keys::resolved(folder);
     if *store == StoreChoice::default() && (keys.file.is_none() || is_for_configurations(folder, &state)) {
         tracing::warn!(
@@ -204,7 +224,10 @@ mod tests {
             keys: MacKeys::generate().unwrap(),
             file: are_kept.then(|| folder.path().join("exeunt.key")),
         };
-        let kept = |store, folder, are_kept| open(&store, folder, &keys(are_kept)).map(|store| store.is_some());
+        let kept = |store, folder, are_kept| {
+            let opened = open(&store, folder, &keys(are_kept));
+            opened.map(|store| store.is_some()).map_err(|error| error.to_string())
+        };
         assert_eq!(kept(StoreChoice::default(), &named, true), Ok(true));
         assert!(folder.path().join("sessions.db").exists());
         assert_eq!(kept(StoreChoice::default(), &beside, true), Ok(false), "not in /etc");

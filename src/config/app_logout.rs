@@ -53,10 +53,10 @@ fn check_token(call: &AppCall, token: Option<&TokenSource>, item: &Item<'_>, sou
 }
 
 fn call(text: &str, prefix: Option<&ConfiguredPath>, route: Option<&ConfiguredPath>) -> Result<AppCall, ValueRefusal> {
-    let call =
-        AppCall::parse(text).map(|call| call.below(prefix.map_or("", ConfiguredPath::as_str))).map_err(|write| {
-            ValueRefusal::new(format!("\"{text}\" is not a request that signs out")).write(write.as_str())
-        })?;
+    let call = AppCall::parse(text).map_err(|error| {
+        ValueRefusal::new(format!("\"{text}\" is not a request that signs out")).write(error.to_string())
+    })?;
+    let call = call.below(prefix.map_or("", ConfiguredPath::as_str));
     within(call.path(), route).map(|()| call)
 }
 
@@ -84,8 +84,8 @@ fn token(item: &Item<'_>, prefix: Option<&ConfiguredPath>, route: Option<&Config
     let find = found.text()?;
     let (get, field) = (get?, field.map_or(Some(None), |field| field.map(Some))?);
     TokenSource::new(get, find, field)
-        .map_err(|problem| {
-            let refusal = ValueRefusal::new(format!("is not a regular expression: {problem}"));
+        .map_err(|error| {
+            let refusal = ValueRefusal::new(error.to_string());
             found.location.problem(refusal.write("write \"token=([0-9a-f]+)\": the token is the part in parentheses"));
         })
         .ok()
@@ -93,8 +93,8 @@ fn token(item: &Item<'_>, prefix: Option<&ConfiguredPath>, route: Option<&Config
 
 fn page(text: &str, prefix: Option<&ConfiguredPath>, route: Option<&ConfiguredPath>) -> Result<Box<str>, ValueRefusal> {
     let text = &*format!("{}{text}", prefix.map_or("", ConfiguredPath::as_str));
-    let target =
-        read_target(text).map_err(|write| ValueRefusal::new(format!("\"{text}\" is not an address")).write(write))?;
+    let target = read_target(text)
+        .map_err(|error| ValueRefusal::new(format!("\"{text}\" is not an address")).write(error.to_string()))?;
     within(path_of(&target), route).map(|()| target)
 }
 

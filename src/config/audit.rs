@@ -46,7 +46,7 @@ fn webhook(table: &RawTable<'_>, folder: &Path) -> Option<WebhookSettings> {
     let secrets = table.item("webhook_secret_file").and_then(|item| item.parse(|text| secrets(folder, text)));
     let authorities = table.item("webhook_ca_file").and_then(|item| item.parse(|text| trust(folder, text)));
     let item = table.item("webhook").filter(|item| item.peek() != Some(""))?;
-    let endpoint = item.literal(|text| Endpoint::parse(text).map_err(|said| ValueRefusal::of(text, said)))?;
+    let endpoint = item.literal(|text| Endpoint::parse(text).map_err(|error| ValueRefusal::of(text, &error)))?;
     warn_of_plain_http(&item, &endpoint);
     if !table.has("webhook_secret_file") {
         let refusal = ValueRefusal::new("needs a secret, with which the receiver authenticates requests");
@@ -67,13 +67,13 @@ fn warn_of_plain_http(item: &Item<'_>, endpoint: &Endpoint) {
 fn secrets(folder: &Path, text: &str) -> Result<WebhookSecrets, ValueRefusal> {
     let path = files::resolve(folder, text)?;
     let content = zeroize::Zeroizing::new(files::read_up_to(&path, SECRETS)?);
-    WebhookSecrets::parse(&content).map_err(|said| ValueRefusal::of(text, &format!("{} {said}", path.display())))
+    WebhookSecrets::parse(&content).map_err(|error| ValueRefusal::of_file(&path, text, &error))
 }
 
 fn trust(folder: &Path, text: &str) -> Result<std::sync::Arc<UpstreamTrust>, ValueRefusal> {
     let path = files::resolve(folder, text)?;
     let content = files::read_up_to(&path, CERTIFICATES)?;
-    UpstreamTrust::from_pem(&content).map_err(|error| ValueRefusal::of(text, &format!("{} {error}", path.display())))
+    UpstreamTrust::from_pem(&content).map_err(|error| ValueRefusal::of_file(&path, text, &error))
 }
 
 #[cfg(test)]

@@ -41,8 +41,8 @@ fn custom(table: &RawTable<'_>) -> Vec<(HeaderName, Template)> {
     for entry in custom.iter().flat_map(RawTable::entries) {
         let name = headers::for_identity(entry.name).map_err(|refusal| entry.location.problem(refusal));
         let template = entry.item.literal(|text| {
-            Template::parse(text).map_err(|why| {
-                ValueRefusal::new(format!("\"{text}\" {why}")).write(format!("write \"{{user}}\", {FIELDS}"))
+            Template::parse(text).map_err(|error| {
+                ValueRefusal::new(format!("\"{text}\" {error}")).write(format!("write \"{{user}}\", {FIELDS}"))
             })
         });
         let (Ok(name), Some(template)) = (name, template) else { continue };

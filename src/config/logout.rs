@@ -55,7 +55,7 @@ fn allowed_origins(table: &RawTable<'_>) -> Vec<OriginPattern> {
             return Err(anybodys(&parent));
         }
         let pattern = OriginPattern::parse(text)
-            .map_err(|write| ValueRefusal::new(format!("\"{text}\" is not a valid origin")).write(write))?;
+            .map_err(|error| ValueRefusal::new(format!("\"{text}\" is not a valid origin")).write(error.to_string()))?;
         match pattern.wildcard_parent().filter(|parent| is_shared(parent)) {
             Some(parent) => Err(anybodys(parent)),
             None => Ok(pattern),

@@ -74,7 +74,7 @@ fn path(
         return Err(ValueRefusal::new(format!("\"{text}\" has a query")).write(format!("write {EXAMPLE}")));
     }
     let whole = &*format!("{}{text}", prefix.map_or("", ConfiguredPath::as_str));
-    let path = ConfiguredPath::parse(whole).map_err(|message| ValueRefusal::of(text, &message))?;
+    let path = ConfiguredPath::parse(whole).map_err(|error| ValueRefusal::of(text, &error))?;
     within(path.as_str(), route).map(|()| path)
 }
 

@@ -77,6 +77,7 @@ use crate::vault::rules::CookieLimits;
 pub use changes::Version;
 pub use machine::Machine;
 pub use outline::Outline;
+pub use refusal::ValueRefusal;
 pub use report::{Finding, Report, Severity};
 pub use restart::StartValues;
 pub use service_user::ServiceUser;
@@ -224,7 +225,9 @@ fn parse_on(purpose: Purpose<'_>, name: &str, text: &str, path: &Path) -> Result
     }
     if let (Some(Look { machine, since }), Some(settings)) = (purpose.look, &settings) {
         machine.look(&file, settings, path);
-        since.iter().for_each(|since| changes::note(&file, *since));
+        if let Some(since) = since {
+            changes::note(&file, *since);
+        }
     }
     let (findings, secrets) = findings.into_parts();
     let report = Report::new(name, mask(text, &secrets), findings);
@@ -235,9 +238,8 @@ fn parse_on(purpose: Purpose<'_>, name: &str, text: &str, path: &Path) -> Result
 }
 
 /// Reads a duration in the syntax of the configuration: "30s", "1h30m", "7d".
-pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    let read = duration::parse(text, &(Duration::ZERO..=Duration::MAX));
-    read.map_err(|refusal| format!("{}; {}", refusal.what, refusal.write.join("; ")))
+pub(crate) fn time(text: &str) -> Result<Duration, ValueRefusal> {
+    duration::parse(text, &(Duration::ZERO..=Duration::MAX))
 }
 
 /// Explains a failed bind, with the line of the configuration at `path` and what to write.
@@ -278,7 +280,9 @@ fn read(file: &RawTable<'_>, folder: &Path, store: Option<&StoreChoice>) -> Opti
     let socket = admin.as_ref().map(|admin| admin.path.as_path());
     let (users_file, gateway) = gateway(file, folder, &limits, public_url.as_ref(), cookie, socket).unzip();
     let gateway = gateway.map(|gateway| GatewaySettings { cookies: cookie_limits, share, ..gateway });
-    gateway.iter().for_each(|gateway| hosts::check(file, gateway));
+    if let Some(gateway) = &gateway {
+        hosts::check(file, gateway);
+    }
     Some(Settings {
         server: limits.server,
         gateway: gateway?,

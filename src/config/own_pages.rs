@@ -1,6 +1,6 @@
 //! `login.path` and `logout.paths`: the gateway's own paths, on every host.
 
-use crate::values::own_path::{LOGIN, LOGOUT, OwnPage, OwnPages, OwnPath, RESERVED, is_reserved};
+use crate::values::own_path::{LOGIN, LOGOUT, OwnPage, OwnPages, OwnPath, OwnPathError, RESERVED};
 
 use super::patterns;
 use super::raw::{Item, RawTable};
@@ -32,9 +32,11 @@ fn own_path(text: &str, usual: &str) -> Result<OwnPath, ValueRefusal> {
     if let Some(refusal) = patterns::refused(text) {
         return Err(refusal);
     }
-    OwnPath::parse(text).map_err(|message| match is_reserved(text) {
-        true => ValueRefusal::new(message).write(format!("write \"{usual}\", or a path outside {RESERVED}/")),
-        false => ValueRefusal::of(text, &message),
+    OwnPath::parse(text).map_err(|error| match error {
+        OwnPathError::Reserved => {
+            ValueRefusal::new(error.to_string()).write(format!("write \"{usual}\", or a path outside {RESERVED}/"))
+        }
+        OwnPathError::Path(_) | OwnPathError::Root => ValueRefusal::of(text, &error),
     })
 }
 

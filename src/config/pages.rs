@@ -1,5 +1,6 @@
 //! `[brand]` and `[pages]`: the appearance of the gateway's own pages.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use crate::credentials::problem::{FileProblem, FileProblems};
@@ -17,11 +18,11 @@ pub(crate) fn read(brand: &RawTable<'_>, pages: &RawTable<'_>, folder: &Path) ->
 
 fn read_brand(table: &RawTable<'_>, folder: &Path) -> Brand {
     let usual = Brand::default();
-    let refused = |what, help: String| ValueRefusal::new(what).write(help);
-    let name =
-        |text: &str| Brand::parse_name(text).map_err(|help| refused(format!("\"{text}\" is not a valid name"), help));
-    let colour =
-        |text: &str| Colour::parse(text).map_err(|help| refused(format!("\"{text}\" is not a valid colour"), help));
+    let refused = |text: &str, what: &str, error: &dyn Display| {
+        ValueRefusal::new(format!("\"{text}\" is not a valid {what}")).write(error.to_string())
+    };
+    let name = |text: &str| Brand::parse_name(text).map_err(|error| refused(text, "name", &error));
+    let colour = |text: &str| Colour::parse(text).map_err(|error| refused(text, "colour", &error));
     Brand {
         name: table.item("name").and_then(|item| item.parse(name)).unwrap_or(usual.name),
         colour: table.item("colour").and_then(|item| item.parse(colour)).unwrap_or(usual.colour),
@@ -31,8 +32,8 @@ fn read_brand(table: &RawTable<'_>, folder: &Path) -> Brand {
 
 fn logo(text: &str, folder: &Path) -> Result<Logo, ValueRefusal> {
     let path = files::resolve(folder, text)?;
-    Logo::parse(files::read_up_to(&path, MAX_LOGO + 1)?).map_err(|message| {
-        ValueRefusal::new(format!("{}: {message}", path.display())).write(format!(
+    Logo::parse(files::read_up_to(&path, MAX_LOGO + 1)?).map_err(|error| {
+        ValueRefusal::new(format!("{}: {error}", path.display())).write(format!(
             "remove this line, or name a PNG, JPEG, GIF, WebP or SVG file of at most {} KiB",
             MAX_LOGO / 1024
         ))

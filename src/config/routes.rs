@@ -113,8 +113,8 @@ fn idle_paths(table: &RawTable<'_>, route: &ConfiguredPath) -> Vec<ConfiguredPat
             return Err(ValueRefusal::new("a path starts with a slash").write(format!("write \"{below}/{text}\"")));
         }
         let pattern = patterns::refused(text);
-        let path = pattern
-            .map_or_else(|| ConfiguredPath::parse(text).map_err(|message| ValueRefusal::of(text, &message)), Err)?;
+        let path =
+            pattern.map_or_else(|| ConfiguredPath::parse(text).map_err(|error| ValueRefusal::of(text, &error)), Err)?;
         let outside = || {
             ValueRefusal::new(format!("{text} is not covered by this route, whose path is {route}"))
                 .write(format!("write \"{route}{text}\", or another path below {route}"))
@@ -132,7 +132,7 @@ fn path(text: &str) -> Result<ConfiguredPath, ValueRefusal> {
         let what = format!("{RESERVED}/ belongs to the gateway and is never forwarded");
         return Err(ValueRefusal::new(what).write("write \"/app\", or another path"));
     }
-    ConfiguredPath::parse(text).map_err(|message| ValueRefusal::of(text, &message))
+    ConfiguredPath::parse(text).map_err(|error| ValueRefusal::of(text, &error))
 }
 
 fn upstreams(table: &RawTable<'_>, around: RouteContext<'_>) -> Vec<UpstreamAddress> {
@@ -232,14 +232,14 @@ fn trust(table: &RawTable<'_>, upstreams: &[UpstreamAddress], around: RouteConte
 fn authorities(text: &str, folder: &Path) -> Result<Arc<UpstreamTrust>, ValueRefusal> {
     let path = files::resolve(folder, text)?;
     let content = files::read(&path)?;
-    UpstreamTrust::from_pem(&content).map_err(|error| ValueRefusal::of(text, &format!("{} {error}", path.display())))
+    UpstreamTrust::from_pem(&content).map_err(|error| ValueRefusal::of_file(&path, text, &error))
 }
 
 fn methods(table: &RawTable<'_>) -> Methods {
     let Some(item) = table.item("methods") else { return Methods::default() };
     let Some(items) = item.list() else { return Methods::default() };
     let named =
-        |item: &Item<'_>| item.parse(|text| Methods::parse(text).map_err(|message| ValueRefusal::of(text, &message)));
+        |item: &Item<'_>| item.parse(|text| Methods::parse(text).map_err(|error| ValueRefusal::of(text, &error)));
     if items.is_empty() {
         item.location.problem(
             ValueRefusal::new("must name at least one method")

@@ -117,16 +117,16 @@ fn certificates(folder: &Path, text: &str) -> Result<Vec<u8>, ValueRefusal> {
     let content = files::read_up_to(&path, CERTIFICATES)?;
     match UpstreamTrust::from_pem(&content) {
         Ok(_) => Ok(content),
-        Err(error) => Err(ValueRefusal::of(text, &format!("{} {error}", path.display()))),
+        Err(error) => Err(ValueRefusal::of_file(&path, text, &error)),
     }
 }
 
 impl std::str::FromStr for StoreChoice {
-    type Err = String;
+    type Err = ValueRefusal;
 
     /// Reads a store in the syntax of the configuration.
-    fn from_str(text: &str) -> Result<Self, String> {
-        choice(text).map_err(|refusal| format!("{}; {}", refusal.what, refusal.write.join("; ")))
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        choice(text)
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use argon2::password_hash::phc;
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHasher, Version};
 use subtle::ConstantTimeEq;
+use thiserror::Error;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
@@ -29,11 +30,13 @@ pub struct Password {
 }
 
 /// Why a text cannot be a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PasswordProblem {
     /// It has no characters.
+    #[error("the password is empty")]
     Empty,
     /// It is longer than [`MAX_PASSWORD`] bytes.
+    #[error("the password is longer than {MAX_PASSWORD} bytes")]
     TooLong,
 }
 
@@ -94,15 +97,6 @@ impl fmt::Debug for Password {
     }
 }
 
-impl fmt::Display for PasswordProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("the password is empty"),
-            Self::TooLong => write!(f, "the password is longer than {MAX_PASSWORD} bytes"),
-        }
-    }
-}
-
 /// The cost of computing a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Cost {
@@ -128,31 +122,23 @@ pub(crate) struct PasswordHash {
 }
 
 /// Why a stored text is not a supported hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum HashProblem {
     /// It is no password hash; most likely it is the password itself.
+    #[error("not a password hash")]
     NotAHash,
     /// It is a hash of another kind.
+    #[error("it is a hash, but not an Argon2id one")]
     NotArgon2id,
     /// It is Argon2id, but damaged, or with an unknown version or parameter.
+    #[error("it is a damaged Argon2id hash, or not one of version 19")]
     Malformed,
     /// Computing it would cost more than the limit.
+    #[error(
+        "computing this hash costs too much: at most m={}, t={}, p={}",
+        MAX_COST.memory_kib, MAX_COST.passes, MAX_COST.lanes
+    )]
     TooExpensive,
-}
-
-impl fmt::Display for HashProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAHash => f.write_str("not a password hash"),
-            Self::NotArgon2id => f.write_str("it is a hash, but not an Argon2id one"),
-            Self::Malformed => f.write_str("it is a damaged Argon2id hash, or not one of version 19"),
-            Self::TooExpensive => write!(
-                f,
-                "computing this hash costs too much: at most m={}, t={}, p={}",
-                MAX_COST.memory_kib, MAX_COST.passes, MAX_COST.lanes
-            ),
-        }
-    }
 }
 
 /// A hash could not be computed: no memory, or no random bytes.

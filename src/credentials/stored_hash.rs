@@ -6,6 +6,7 @@ use std::fmt;
 use data_encoding::BASE64;
 use sha1::{Digest as _, Sha1};
 use subtle::ConstantTimeEq;
+use thiserror::Error;
 
 use crate::credentials::apr1::{self, Apr1Hash};
 use crate::credentials::password::{Cost, HashingFailed, Password, PasswordHash};
@@ -56,34 +57,26 @@ pub(crate) enum Work {
 }
 
 /// Why the password field of an htpasswd file cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum FieldProblem {
     /// The field is empty.
+    #[error("it is empty")]
     Empty,
     /// The password itself, or a DES hash: the two cannot be distinguished, and both are unprotected.
+    #[error("it is a DES hash, or the password itself")]
     Unprotected,
     /// A hash of an unsupported kind.
+    #[error("it is a hash of a kind that is not supported")]
     UnknownKind,
     /// A known kind, but damaged.
+    #[error("it is a damaged hash")]
     Malformed,
     /// Computing it would cost more than the limit.
+    #[error(
+        "computing this hash costs too much: at most a cost of {MAX_ROUNDS}, or rounds={} of SHA-crypt",
+        sha2_crypt::MAX_ROUNDS
+    )]
     TooExpensive,
-}
-
-impl fmt::Display for FieldProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("it is empty"),
-            Self::Unprotected => f.write_str("it is a DES hash, or the password itself"),
-            Self::UnknownKind => f.write_str("it is a hash of a kind that is not supported"),
-            Self::Malformed => f.write_str("it is a damaged hash"),
-            Self::TooExpensive => write!(
-                f,
-                "computing this hash costs too much: at most a cost of {MAX_ROUNDS}, or rounds={} of SHA-crypt",
-                sha2_crypt::MAX_ROUNDS
-            ),
-        }
-    }
 }
 
 impl StoredHash {

@@ -27,7 +27,6 @@ mod sign_in;
 mod sign_in_out;
 mod sign_out;
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
@@ -35,6 +34,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
+use thiserror::Error;
 
 use self::assembled::Assembled;
 pub use self::assembled::GatewaySettings;
@@ -83,21 +83,14 @@ pub struct GatewayParts {
 }
 
 /// Why no gateway can be built from a configuration.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum BuildError {
     /// The gateway's own pages are invalid.
-    Pages(BrokenPages),
+    #[error(transparent)]
+    Pages(#[from] BrokenPages),
     /// The operating system refuses threads for checking passwords.
-    Threads(io::Error),
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pages(problem) => problem.fmt(f),
-            Self::Threads(error) => write!(f, "cannot create threads for checking passwords: {error}"),
-        }
-    }
+    #[error("cannot create threads for checking passwords: {0}")]
+    Threads(#[source] io::Error),
 }
 
 /// The current configuration, and everything that is kept over a reload.

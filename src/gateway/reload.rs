@@ -1,9 +1,9 @@
 //! Reload: another configuration takes effect, and sessions that it does not allow any more end.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use thiserror::Error;
 use tokio::task::spawn_blocking;
 
 use super::assembled::Assembled;
@@ -29,34 +29,25 @@ pub struct Reloaded {
 }
 
 /// Why a configuration cannot take effect.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum ReloadError {
     /// The gateway's own pages are invalid.
-    Pages(BrokenPages),
+    #[error(transparent)]
+    Pages(#[from] BrokenPages),
     /// The gateways on the shared store sign with a key that is not among the new ones.
+    #[error(
+        "the gateways on the session store sign with a key that is not in the key file; add it to exeunt.key, below \
+         the first line"
+    )]
     OtherKeys,
     /// The new keys have to be announced in the store, and the store does not answer.
+    #[error("the session store does not answer, and has to know of the changed key file; try again when it does")]
     Store,
 }
 
 impl From<Unavailable> for ReloadError {
     fn from(_: Unavailable) -> Self {
         Self::Store
-    }
-}
-
-impl fmt::Display for ReloadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pages(problem) => problem.fmt(f),
-            Self::OtherKeys => f.write_str(
-                "the gateways on the session store sign with a key that is not in the key file; add it to \
-                 exeunt.key, below the first line",
-            ),
-            Self::Store => f.write_str(
-                "the session store does not answer, and has to know of the changed key file; try again when it does",
-            ),
-        }
     }
 }
 

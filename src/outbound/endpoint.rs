@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::{HeaderValue, Uri};
 use rustls::pki_types::ServerName;
+use thiserror::Error;
 use url::{Host, Url};
 
 /// The maximum length of a URL in bytes.
@@ -23,22 +24,33 @@ pub(crate) struct Endpoint {
     pub(super) target: Uri,
 }
 
+/// Why a text is not an address that requests can be sent to. Its message says what to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum EndpointError {
+    /// It is not an address of http or https, or too long.
+    #[error("must be an address: write \"https://audit.example.com/exeunt\"")]
+    Malformed,
+    /// `https://user:password@host/`.
+    #[error("must not contain a user or a password: requests are signed with the secret instead")]
+    HasUser,
+    /// `https://host/#a`.
+    #[error("must not contain a fragment: write it without \"#\" and what follows")]
+    HasFragment,
+}
+
 impl Endpoint {
-    /// Parses an http or https URL without user information and fragment.
-    ///
-    /// # Errors
-    /// A message for the operator: what is wrong, and after a colon what to write.
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        let wrong = "must be an address: write \"https://audit.example.com/exeunt\"";
+    /// Reads an address.
+    pub(crate) fn parse(text: &str) -> Result<Self, EndpointError> {
+        let wrong = EndpointError::Malformed;
         let url = Url::parse(text).ok().filter(|_| text.len() <= LONGEST).ok_or(wrong)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong);
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("must not contain a user or a password: requests are signed with the secret instead");
+            return Err(EndpointError::HasUser);
         }
         if url.fragment().is_some() {
-            return Err("must not contain a fragment: write it without \"#\" and what follows");
+            return Err(EndpointError::HasFragment);
         }
         let host = match url.host().ok_or(wrong)? {
             Host::Domain(name) => name.to_owned(),

@@ -1,6 +1,7 @@
 //! The operator's brand on the pages: name, logo, accent colour.
 
 use bytes::Bytes;
+use thiserror::Error;
 
 use super::colour::Colour;
 
@@ -29,16 +30,24 @@ impl Default for Brand {
     }
 }
 
+/// Why a text is not a valid name. Its message says what to write.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("write \"{fitting}\": 1 to {MAX_NAME} characters, without spaces around")]
+pub(crate) struct BrandNameError {
+    /// A valid name that is close to it.
+    fitting: String,
+}
+
 impl Brand {
-    /// Checks a name: 1 to [`MAX_NAME`] characters. The error says what to write.
-    pub(crate) fn parse_name(text: &str) -> Result<String, String> {
+    /// A name that fits a page.
+    pub(crate) fn parse_name(text: &str) -> Result<String, BrandNameError> {
         let fitting: String = text.trim().chars().filter(|sign| !sign.is_control()).take(MAX_NAME).collect();
         let fitting = fitting.trim();
         if fitting == text && !text.is_empty() {
             return Ok(text.to_owned());
         }
-        let example = if fitting.is_empty() { "Exeunt" } else { fitting };
-        Err(format!("write \"{example}\": 1 to {MAX_NAME} characters, without spaces around"))
+        let fitting = if fitting.is_empty() { "Exeunt" } else { fitting };
+        Err(BrandNameError { fitting: fitting.to_owned() })
     }
 
     /// The picture on every page.
@@ -62,14 +71,27 @@ impl std::fmt::Debug for Logo {
 
 const SVG: &str = "image/svg+xml";
 
+/// Why a file is not a valid logo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum LogoError {
+    /// Larger than [`MAX_LOGO`].
+    #[error("it has {length} bytes; more than {MAX_LOGO} are too many for a logo")]
+    TooLarge {
+        /// Its size in bytes.
+        length: usize,
+    },
+    /// A format that not every browser shows.
+    #[error("not a PNG, JPEG, GIF, WebP or SVG picture")]
+    Format,
+}
+
 impl Logo {
-    /// Takes the bytes of a picture. Its type is detected from its first bytes, not from the name. The error says what
-    /// is wrong.
-    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, String> {
+    /// Takes the bytes of a picture. Its type is detected from its first bytes, not from the name.
+    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, LogoError> {
         if bytes.len() > MAX_LOGO {
-            return Err(format!("it has {} bytes; more than {MAX_LOGO} are too many for a logo", bytes.len()));
+            return Err(LogoError::TooLarge { length: bytes.len() });
         }
-        let media_type = media_type(&bytes).ok_or("not a PNG, JPEG, GIF, WebP or SVG picture")?;
+        let media_type = media_type(&bytes).ok_or(LogoError::Format)?;
         Ok(Self { media_type, bytes: bytes.into() })
     }
 }
@@ -128,7 +150,7 @@ mod tests {
         large.resize(MAX_LOGO, 0);
         assert!(Logo::parse(large.clone()).is_ok());
         large.push(0);
-        assert!(Logo::parse(large).unwrap_err().contains("262145"));
+        assert_eq!(Logo::parse(large).unwrap_err(), LogoError::TooLarge { length: 262_145 });
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use thiserror::Error;
+
 /// The minimum contrast of text with its background (WCAG 2.2, 1.4.3).
 const READABLE: f64 = 4.5;
 /// Steps between a colour and black or white.
@@ -20,19 +22,22 @@ pub(crate) const WHITE: Colour = Colour { red: 255, green: 255, blue: 255 };
 /// Black.
 pub(crate) const BLACK: Colour = Colour { red: 0, green: 0, blue: 0 };
 
+/// Why a text is not a valid colour. Its message says what to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("write \"#17694e\" or another colour: red, green and blue, two hexadecimal digits each")]
+pub(crate) struct ColourError;
+
 impl Colour {
-    /// Reads `#rrggbb` or `#rgb`. The error says what to write.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong =
-            || "write \"#17694e\" or another colour: red, green and blue, two hexadecimal digits each".to_owned();
+    /// Reads `#rrggbb` or `#rgb`.
+    pub(crate) fn parse(text: &str) -> Result<Self, ColourError> {
         let digits = text.strip_prefix('#').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let digits = digits.ok_or_else(wrong)?;
-        let number = u32::from_str_radix(digits, 16).map_err(|_| wrong())?;
+        let digits = digits.ok_or(ColourError)?;
+        let number = u32::from_str_radix(digits, 16).map_err(|_| ColourError)?;
         let channel = |bits: u32, shift: u32| ((number >> shift) & ((1 << bits) - 1)) as u8;
         match digits.len() {
             6 => Ok(Self { red: channel(8, 16), green: channel(8, 8), blue: channel(8, 0) }),
             3 => Ok(Self { red: channel(4, 8) * 17, green: channel(4, 4) * 17, blue: channel(4, 0) * 17 }),
-            _ => Err(wrong()),
+            _ => Err(ColourError),
         }
     }
 

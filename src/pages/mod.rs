@@ -14,10 +14,13 @@ mod theme;
 
 use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, InvalidHeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, StatusCode};
 use minijinja::{Value, context};
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 pub use self::brand::{Brand, Logo, MAX_LOGO};
 pub(crate) use self::colour::Colour;
@@ -77,21 +80,16 @@ pub(crate) struct Pages {
 }
 
 /// The policy of the pages cannot be written as a header.
-#[derive(Debug)]
-pub struct BrokenPages(String);
-
-impl std::fmt::Display for BrokenPages {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the pages cannot be made: {}", self.0)
-    }
-}
+#[derive(Debug, Error)]
+#[error("the pages cannot be made: {0}")]
+pub struct BrokenPages(#[from] InvalidHeaderValue);
 
 impl Pages {
     /// The pages. `own` are all addresses of the gateway.
     pub(crate) fn new(settings: PageSettings, addresses: &Addresses, own: &OwnPages) -> Result<Self, BrokenPages> {
         let PageSettings { brand, theme } = settings;
         let style = colours(brand.colour) + theme.style();
-        let policies = Policies::new(&style).map_err(|error| BrokenPages(error.to_string()))?;
+        let policies = Policies::new(&style)?;
         let picture = brand.picture();
         let name = if brand.logo.is_none() { brand.name.as_str() } else { "" };
         let (style_at, picture_at) = (versioned("style.css", style.as_bytes()), versioned("logo", &picture.bytes));

@@ -2,9 +2,9 @@
 //! before it is used.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, UndefinedBehavior, Value, context};
@@ -310,18 +310,29 @@ fn read_folder(folder: &Path) -> Result<Files, Vec<BrokenFile>> {
         }
         match read_file(&path) {
             Ok(text) => drop(files.insert(name, (path, text))),
-            Err(what) => broken.push(unreadable(&path, what, "write it as UTF-8 text, of at most 256 KiB")),
+            Err(error) => {
+                broken.push(unreadable(&path, error.to_string(), "write it as UTF-8 text, of at most 256 KiB"))
+            }
         }
     }
     if broken.is_empty() { Ok(files) } else { Err(broken) }
 }
 
-fn read_file(path: &Path) -> Result<String, String> {
-    let wrong = |error: std::io::Error| format!("the file cannot be read: {error}");
-    if fs::metadata(path).map_err(wrong)?.len() > MAX_FILE {
-        return Err("the file is too large".to_owned());
+/// Why a file of the folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum FileError {
+    #[error("the file cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// Larger than [`MAX_FILE`].
+    #[error("the file is too large")]
+    TooLarge,
+}
+
+fn read_file(path: &Path) -> Result<String, FileError> {
+    if fs::metadata(path)?.len() > MAX_FILE {
+        return Err(FileError::TooLarge);
     }
-    fs::read_to_string(path).map_err(wrong)
+    Ok(fs::read_to_string(path)?)
 }
 
 #[cfg(test)]

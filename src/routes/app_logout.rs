@@ -3,6 +3,7 @@
 
 use http::{HeaderName, Method};
 use regex::bytes::{Regex, RegexBuilder};
+use thiserror::Error;
 
 use super::logout_link::LogoutLink;
 use crate::values::end_cause::EndCause;
@@ -62,14 +63,31 @@ pub(crate) const TOKEN: &str = "{token}";
 /// The longest target, in bytes.
 const LONGEST: usize = 2048;
 
+/// Why a text is not a valid call, or not the target of one. Its message says what to write.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum AppCallError {
+    /// `/logout`.
+    #[error("write the method before it: \"POST /logout\"")]
+    NoMethod,
+    /// `PUT /logout`.
+    #[error("write GET or POST before the path: \"POST /logout\"")]
+    OtherMethod,
+    /// `POST logout`.
+    #[error("a path starts with a slash: write \"/{target}\"")]
+    NoSlash { target: String },
+    /// A byte that is not sent as it is, or more than [`LONGEST`] bytes.
+    #[error("spaces, braces and the like must be escaped in an address: write %20 for a space")]
+    Unescaped,
+}
+
 impl AppCall {
-    /// Reads `POST /logout`. The error says what to write.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let (method, target) = text.split_once(' ').ok_or("write the method before it: \"POST /logout\"")?;
+    /// Reads `POST /logout`.
+    pub(crate) fn parse(text: &str) -> Result<Self, AppCallError> {
+        let (method, target) = text.split_once(' ').ok_or(AppCallError::NoMethod)?;
         let method = match method {
             "GET" => Method::GET,
             "POST" => Method::POST,
-            _ => return Err("write GET or POST before the path: \"POST /logout\"".to_owned()),
+            _ => return Err(AppCallError::OtherMethod),
         };
         Ok(Self { method, target: read_target(target)? })
     }
@@ -103,14 +121,14 @@ pub(crate) fn path_of(target: &str) -> &str {
 
 /// Checks a path with an optional query: at most [`LONGEST`] bytes, escaped as in a request line. The error says what
 /// to write.
-pub(crate) fn read_target(text: &str) -> Result<Box<str>, String> {
+pub(crate) fn read_target(text: &str) -> Result<Box<str>, AppCallError> {
     if !text.starts_with('/') {
-        return Err(format!("a path starts with a slash: write \"/{text}\""));
+        return Err(AppCallError::NoSlash { target: text.to_owned() });
     }
     let plain = text.replace(TOKEN, "");
     let is_sent = |byte: u8| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte);
     if text.len() > LONGEST || !plain.bytes().all(is_sent) {
-        return Err("spaces, braces and the like must be escaped in an address: write %20 for a space".to_owned());
+        return Err(AppCallError::Unescaped);
     }
     Ok(text.into())
 }
@@ -140,12 +158,24 @@ pub struct TokenSource {
 /// The maximum size of a compiled regular expression, in bytes.
 const REGEX_SIZE: usize = 256 * 1024;
 
+/// A regular expression that is not valid, or too large.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("is not a regular expression: {0}")]
+pub(crate) struct ExpressionError(String);
+
+impl From<regex::Error> for ExpressionError {
+    /// Of the library's message, which draws the expression, the last line says what is wrong.
+    fn from(error: regex::Error) -> Self {
+        let text = error.to_string();
+        Self(text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
+    }
+}
+
 impl TokenSource {
-    /// A source. The error is one line that says what is wrong with the regular expression.
-    pub(crate) fn new(get: Box<str>, find: &str, field: Option<Box<str>>) -> Result<Self, String> {
-        let find = RegexBuilder::new(find).size_limit(REGEX_SIZE).dfa_size_limit(REGEX_SIZE).build();
-        let last_line = |text: String| text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        find.map(|find| Self { get, find, field }).map_err(|error| last_line(error.to_string()))
+    /// A source whose expression is `find`.
+    pub(crate) fn new(get: Box<str>, find: &str, field: Option<Box<str>>) -> Result<Self, ExpressionError> {
+        let find = RegexBuilder::new(find).size_limit(REGEX_SIZE).dfa_size_limit(REGEX_SIZE).build()?;
+        Ok(Self { get, find, field })
     }
 
     /// The token in an answer, at most [`LONGEST`] bytes. In JSON the match is within a string, whose escapes are
@@ -211,7 +241,7 @@ mod tests {
     #[test]
     fn regular_expressions_are_limited_in_size() {
         for find in ["(", "[a", "a{1000}{1000}"] {
-            let problem = TokenSource::new("/x".into(), find, None).unwrap_err();
+            let ExpressionError(problem) = TokenSource::new("/x".into(), find, None).unwrap_err();
             assert!(!problem.is_empty() && !problem.contains('\n'), "{problem}");
         }
     }

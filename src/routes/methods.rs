@@ -1,6 +1,7 @@
 //! The methods that a route passes on.
 
 use http::{HeaderValue, Method};
+use thiserror::Error;
 
 /// The registered ones (RFC 9110 16.1.1), WebDAV and its relatives included.
 const REGISTERED: [&str; 37] = [
@@ -32,6 +33,26 @@ impl Default for Methods {
     }
 }
 
+/// Why a text is not a method that a route can pass on. Its message says what to write.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum MethodError {
+    /// `GET POST`.
+    #[error("not a valid method: write \"GET\", or another one")]
+    Malformed,
+    /// `TRACE`.
+    #[error("{name} is never passed on: remove it")]
+    NeverPassed {
+        /// The method in upper case.
+        name: String,
+    },
+    /// `get`.
+    #[error("methods are case-sensitive: write \"{name}\"")]
+    LowerCase {
+        /// The method in upper case.
+        name: String,
+    },
+}
+
 impl Methods {
     /// These methods.
     pub fn new(names: Vec<Method>) -> Self {
@@ -41,16 +62,15 @@ impl Methods {
         Self { names, allow }
     }
 
-    /// Reads a method from the configuration. The error says what to write.
-    pub fn parse(text: &str) -> Result<Method, String> {
-        let token =
-            text.parse::<Method>().map_err(|_| "not a valid method: write \"GET\", or another one".to_owned())?;
+    /// Reads a method from the configuration.
+    pub fn parse(text: &str) -> Result<Method, MethodError> {
+        let token = text.parse::<Method>().map_err(|_| MethodError::Malformed)?;
         let upper = text.to_ascii_uppercase();
         if NEVER.contains(&upper.as_str()) {
-            return Err(format!("{upper} is never passed on: remove it"));
+            return Err(MethodError::NeverPassed { name: upper });
         }
         if upper != text && REGISTERED.contains(&upper.as_str()) {
-            return Err(format!("methods are case-sensitive: write \"{upper}\""));
+            return Err(MethodError::LowerCase { name: upper });
         }
         Ok(token)
     }
@@ -99,7 +119,7 @@ mod tests {
             ("PropFind", "write \"PROPFIND\""),
         ];
         for (text, want) in cases {
-            assert!(Methods::parse(text).unwrap_err().contains(want), "{text}");
+            assert!(Methods::parse(text).unwrap_err().to_string().contains(want), "{text}");
         }
         assert_eq!(Methods::parse("M-SEARCH").unwrap().as_str(), "M-SEARCH");
         assert!(is_never_passed(&Method::TRACE) && !is_never_passed(&Method::OPTIONS));

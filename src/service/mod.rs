@@ -3,10 +3,10 @@
 
 mod reloader;
 
-use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+use thiserror::Error;
 use tokio::runtime::Handle;
 
 pub use self::reloader::{Changes, Current, NotReloaded, Reloader, Sources};
@@ -84,30 +84,23 @@ pub struct Applied {
 }
 
 /// Why a configuration cannot be served.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum NotServed {
     /// No gateway can be built from it.
-    Gateway(BuildError),
+    #[error(transparent)]
+    Gateway(#[from] BuildError),
     /// The running gateway cannot apply it.
-    Reload(ReloadError),
+    #[error(transparent)]
+    Reload(#[from] ReloadError),
     /// The built-in application cannot start.
-    Sample(io::Error),
+    #[error("the sample application cannot start: {0}")]
+    Sample(#[source] io::Error),
     /// The sessions cannot be read from the store.
+    #[error("the session store cannot be read")]
     Sessions,
     /// Events cannot be sent to the configured receiver.
-    Audit(AuditProblem),
-}
-
-impl fmt::Display for NotServed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Gateway(problem) => problem.fmt(f),
-            Self::Reload(problem) => problem.fmt(f),
-            Self::Sample(error) => write!(f, "the sample application cannot start: {error}"),
-            Self::Audit(problem) => problem.fmt(f),
-            Self::Sessions => f.write_str("the session store cannot be read"),
-        }
-    }
+    #[error(transparent)]
+    Audit(#[from] AuditProblem),
 }
 
 impl Service {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
@@ -69,23 +70,26 @@ pub struct Changes {
 }
 
 /// Why nothing was changed.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum NotReloaded {
     /// The files have problems.
-    Refused(Refusal),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The files are valid, and the gateway cannot apply them.
-    NotServed(NotServed),
+    #[error("error: {0}\n")]
+    NotServed(#[from] NotServed),
     /// The reload has panicked.
+    #[error("error: the reload failed with an internal error: see the log\n")]
     Broken,
 }
 
 /// The problems of the files.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Error)]
 pub struct Refusal {
     /// Those of the configuration.
     configuration: Option<Report>,
     /// That of the key file.
-    keys: Option<String>,
+    keys: Option<Box<StateProblem>>,
 }
 
 impl Refusal {
@@ -98,18 +102,13 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.configuration.iter().try_for_each(|report| report.fmt(f))?;
-        self.keys.iter().try_for_each(|problem| writeln!(f, "error: {problem}"))
-    }
-}
-
-impl fmt::Display for NotReloaded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(refusal) => refusal.fmt(f),
-            Self::NotServed(problem) => writeln!(f, "error: {problem}"),
-            Self::Broken => writeln!(f, "error: the reload failed with an internal error: see the log"),
+        if let Some(report) = &self.configuration {
+            report.fmt(f)?;
         }
+        if let Some(problem) = &self.keys {
+            writeln!(f, "error: {problem}")?;
+        }
+        Ok(())
     }
 }
 
@@ -151,8 +150,12 @@ impl Reloader {
         match &reloaded {
             Ok(changes) => note_findings(&changes.warnings),
             Err(NotReloaded::Refused(Refusal { configuration, keys })) => {
-                configuration.iter().for_each(note_findings);
-                keys.iter().for_each(|problem| tracing::error!("{problem}"));
+                if let Some(report) = configuration {
+                    note_findings(report);
+                }
+                if let Some(problem) = keys {
+                    tracing::error!("{problem}");
+                }
             }
             Err(NotReloaded::NotServed(problem)) => tracing::error!("{problem}"),
             Err(NotReloaded::Broken) => {}
@@ -188,10 +191,7 @@ fn read(sources: &Sources, start: &StartValues) -> Result<(Settings, Report, Opt
     let keys = sources.keys.as_deref().map(read_keys).transpose();
     match (settings, keys) {
         (Ok((settings, warnings)), Ok(keys)) => Ok((settings, warnings, keys)),
-        (settings, keys) => {
-            let keys = keys.err().map(|problem| problem.to_string());
-            Err(Refusal { configuration: settings.err(), keys })
-        }
+        (settings, keys) => Err(Refusal { configuration: settings.err(), keys: keys.err().map(Box::new) }),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Changes of the text of a key file. Comments and the order of the other lines are preserved.
 
-use std::fmt;
-
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::values::mac::{BadKeys, MacKeys};
@@ -22,38 +21,25 @@ pub(crate) enum KeyChange {
 }
 
 /// Why a change is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum NotChanged {
     /// The text is not a valid key file, before or after the change.
-    Bad(BadKeys),
+    #[error(transparent)]
+    Bad(#[from] BadKeys),
     /// No key has this fingerprint.
+    #[error("no key has this fingerprint")]
     Unknown,
     /// The key to be removed is the one that signs.
+    #[error("this is the key that signs")]
     Signs,
     /// The system's random source failed.
+    #[error("the operating system gives no random bytes")]
     NoRandomness,
-}
-
-impl From<BadKeys> for NotChanged {
-    fn from(problem: BadKeys) -> Self {
-        Self::Bad(problem)
-    }
 }
 
 impl From<NoRandomness> for NotChanged {
     fn from(NoRandomness: NoRandomness) -> Self {
         Self::NoRandomness
-    }
-}
-
-impl fmt::Display for NotChanged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bad(problem) => problem.fmt(f),
-            Self::Unknown => f.write_str("no key has this fingerprint"),
-            Self::Signs => f.write_str("this is the key that signs"),
-            Self::NoRandomness => f.write_str("the operating system gives no random bytes"),
-        }
     }
 }
 

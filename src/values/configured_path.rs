@@ -3,6 +3,7 @@
 use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use thiserror::Error;
 
 use super::normal_form::LONGEST_FORM;
 use super::readings::RequestPath;
@@ -29,33 +30,71 @@ impl PartialEq for ConfiguredPath {
 
 impl Eq for ConfiguredPath {}
 
+/// Why a text is not a valid path. Its message says what to write.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ConfiguredPathError {
+    /// `app`.
+    #[error("a path starts with a slash: write \"/{text}\"")]
+    NoSlash {
+        /// What was written.
+        text: String,
+    },
+    /// `/app?a=b`.
+    #[error("a query or fragment is not part of a path: write \"{path}\"")]
+    NotOnlyPath {
+        /// The part before the query or the fragment.
+        path: String,
+    },
+    /// `/ä`.
+    #[error("blanks and non-ASCII characters must be escaped: write \"{escaped}\"")]
+    Unescaped {
+        /// The same path, escaped.
+        escaped: String,
+    },
+    /// `/a//b`: programs differ in what it means.
+    #[error(
+        "can be read in more than one way: write \"{path}\", without //, .., semicolons, backslashes and the escapes \
+         of / ; % ? # \\"
+    )]
+    Ambiguous {
+        /// A path close to it that all programs read alike.
+        path: String,
+    },
+    /// `/%61`.
+    #[error("is not in its canonical form: write \"{path}\"")]
+    NotCanonical {
+        /// The canonical form.
+        path: String,
+    },
+    /// Longer than [`LONGEST_FORM`].
+    #[error("is longer than {LONGEST_FORM} bytes: write a shorter path")]
+    TooLong,
+}
+
 impl ConfiguredPath {
-    /// Parses a path of the configuration.
-    ///
-    /// # Errors
-    /// A message for the operator: what is wrong, and what to write.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a path from the configuration.
+    pub fn parse(text: &str) -> Result<Self, ConfiguredPathError> {
         if !text.starts_with('/') {
-            return Err(format!("a path starts with a slash: write \"/{text}\""));
+            return Err(ConfiguredPathError::NoSlash { text: text.to_owned() });
         }
         if let Some((path, _)) = text.split_once(['?', '#']) {
-            return Err(format!("a query or fragment is not part of a path: write \"{path}\""));
+            return Err(ConfiguredPathError::NotOnlyPath { path: path.to_owned() });
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let escaped = utf8_percent_encode(text, BEYOND_ASCII);
-            return Err(format!("blanks and non-ASCII characters must be escaped: write \"{escaped}\""));
+            let escaped = utf8_percent_encode(text, BEYOND_ASCII).to_string();
+            return Err(ConfiguredPathError::Unescaped { escaped });
         }
-        let path = RequestPath::read(text).map_err(|_| several(text))?;
+        let path = RequestPath::read(text).map_err(|_| ambiguous(text))?;
         let bare = |form: &[u8]| Box::<[u8]>::from(form.strip_suffix(b"/").unwrap_or(form));
         if path.opaque().is_some() || bare(path.literal()) != bare(path.strict()) {
-            return Err(several(text));
+            return Err(ambiguous(text));
         }
         if path.text() != text {
-            return Err(format!("is not in its canonical form: write \"{}\"", path.text()));
+            return Err(ConfiguredPathError::NotCanonical { path: path.text().to_owned() });
         }
         let longest = path.literal().len().max(path.loose().len());
         if longest > LONGEST_FORM {
-            return Err(format!("is longer than {LONGEST_FORM} bytes: write a shorter path"));
+            return Err(ConfiguredPathError::TooLong);
         }
         let text = text.strip_suffix('/').unwrap_or(text).into();
         Ok(Self { text, literal: bare(path.literal()), loose: bare(path.loose()) })
@@ -119,16 +158,12 @@ fn begins_segment(rest: &[u8]) -> bool {
     matches!(rest, [] | [b'/', ..])
 }
 
-fn several(text: &str) -> String {
+fn ambiguous(text: &str) -> ConfiguredPathError {
     // The suggestion has each segment up to its first special character, which all programs read alike.
     let plain = |segment: &str| segment.split(['%', ';', '\\']).next().unwrap_or_default().to_owned();
     let segments = text.split('/').map(plain).filter(|segment| !matches!(segment.as_str(), "" | "." | ".."));
     let path: String = segments.map(|segment| format!("/{segment}")).collect();
-    let path = if path.is_empty() { "/" } else { &path };
-    format!(
-        "can be read in more than one way: write \"{path}\", without //, .., semicolons, backslashes and the escapes \
-         of / ; % ? # \\"
-    )
+    ConfiguredPathError::Ambiguous { path: if path.is_empty() { "/".to_owned() } else { path } }
 }
 
 impl fmt::Display for ConfiguredPath {
@@ -154,7 +189,7 @@ mod tests {
         for text in odd {
             assert!(ConfiguredPath::parse(text).is_err(), "{text}");
         }
-        let message = |text| ConfiguredPath::parse(text).unwrap_err();
+        let message = |text| ConfiguredPath::parse(text).unwrap_err().to_string();
         assert!(message("public").contains("\"/public\""));
         assert!(message("/%61").contains("\"/a\""));
         assert!(message("/caf%c3%a9").contains("\"/caf%C3%A9\""));

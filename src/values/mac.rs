@@ -9,6 +9,7 @@ use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::secret::NoRandomness;
@@ -111,13 +112,16 @@ pub struct KeyChanges {
 }
 
 /// Why a text is not a valid list of keys. It contains nothing of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum BadKeys {
     /// It contains no key.
+    #[error("it has no key")]
     Empty,
     /// This line, counted from 1, is not a key.
+    #[error("line {0} must be a key of 64 hexadecimal digits")]
     Line(usize),
     /// It contains more than [`MAX_KEYS`] keys.
+    #[error("there must be at most {MAX_KEYS} keys in it")]
     TooMany,
 }
 
@@ -197,16 +201,6 @@ impl MacKeys {
 impl fmt::Debug for MacKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MacKeys(…)")
-    }
-}
-
-impl fmt::Display for BadKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("it has no key"),
-            Self::Line(number) => write!(f, "line {number} must be a key of 64 hexadecimal digits"),
-            Self::TooMany => write!(f, "there must be at most {MAX_KEYS} keys in it"),
-        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use thiserror::Error;
+
 use super::ambiguous::Ambiguous;
-use super::configured_path::ConfiguredPath;
+use super::configured_path::{ConfiguredPath, ConfiguredPathError};
 use super::readings::RequestPath;
 
 /// A path of the gateway, such as `/logout`. It is matched without case and with a trailing slash as well: otherwise
@@ -11,21 +13,32 @@ use super::readings::RequestPath;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnPath(ConfiguredPath);
 
+/// Why a text is not a path that the gateway can answer. Its message says what to write.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OwnPathError {
+    /// It is not a valid path.
+    #[error(transparent)]
+    Path(#[from] ConfiguredPathError),
+    /// `/`.
+    #[error("must not be /, which is the whole site: write \"/logout\", or another path")]
+    Root,
+    /// A path below [`RESERVED`] with another use, or without one.
+    #[error("of the paths under {RESERVED}/ only {LOGIN} and {LOGOUT} can be used here")]
+    Reserved,
+}
+
 impl OwnPath {
-    /// Parses a path of the configuration.
-    ///
-    /// # Errors
-    /// A message for the operator: what is wrong, and what to write.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a path from the configuration.
+    pub fn parse(text: &str) -> Result<Self, OwnPathError> {
         let path = ConfiguredPath::parse(text)?;
         if path.is_root() {
-            return Err("must not be /, which is the whole site: write \"/logout\", or another path".to_owned());
+            return Err(OwnPathError::Root);
         }
         let resembles =
             |address: &str| ConfiguredPath::parse(address).is_ok_and(|address| path.is_same_when_folded(&address));
         let named = resembles(LOGIN) || resembles(LOGOUT);
         if is_reserved(path.as_str()) && !named {
-            return Err(format!("of the paths under /.exeunt/ only {LOGIN} and {LOGOUT} can be used here"));
+            return Err(OwnPathError::Reserved);
         }
         Ok(Self(path))
     }

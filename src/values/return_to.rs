@@ -8,6 +8,7 @@
 //! default.
 
 use http::HeaderValue;
+use thiserror::Error;
 
 use super::origin::{Authority, Host, Origin, Scheme};
 use super::own_path::OwnPath;
@@ -164,17 +165,28 @@ pub struct OriginPattern {
     port: Option<u16>,
 }
 
+/// Why a text is not a valid origin pattern. Its message says what to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum OriginPatternError {
+    /// `example.com`.
+    #[error("write \"https://example.com\", with its scheme")]
+    NoScheme,
+    /// Its host or port is not valid, or a path follows.
+    #[error("write \"https://host\", \"https://*.host\" or \"https://host:*\", without path")]
+    Malformed,
+    /// `https://*.com`.
+    #[error("a wildcard over a whole top-level domain trusts strangers: name the domain")]
+    TopLevelWildcard,
+}
+
 impl OriginPattern {
-    /// Parses `https://h`, `https://h:8443`, `https://h:*` (any port) or `https://*.h` (every subdomain of `h`, but not
-    /// `h` itself).
-    ///
-    /// # Errors
-    /// A message for the operator that says what to write.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
+    /// Reads `https://h`, `https://h:8443`, `https://h:*` (any port) or `https://*.h` (every host below `h`, not `h`
+    /// itself).
+    pub fn parse(text: &str) -> Result<Self, OriginPatternError> {
         let (scheme, rest) = text
             .split_once("://")
             .and_then(|(scheme, rest)| Some((Scheme::parse(scheme)?, rest)))
-            .ok_or("write \"https://example.com\", with its scheme")?;
+            .ok_or(OriginPatternError::NoScheme)?;
         let (rest, subdomains) = match rest.strip_prefix("*.") {
             Some(parent) => (parent, true),
             None => (rest, false),
@@ -185,9 +197,9 @@ impl OriginPattern {
         };
         let authority = Authority::parse(rest)
             .filter(|authority| !(any_port && authority.port.is_some()))
-            .ok_or("write \"https://host\", \"https://*.host\" or \"https://host:*\", without path")?;
+            .ok_or(OriginPatternError::Malformed)?;
         if subdomains && !authority.host.as_str().contains('.') {
-            return Err("a wildcard over a whole top-level domain trusts strangers: name the domain");
+            return Err(OriginPatternError::TopLevelWildcard);
         }
         let origin = authority.origin(scheme);
         let port = (!any_port).then_some(origin.port);

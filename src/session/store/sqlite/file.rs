@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
+use thiserror::Error;
 
 use super::notes;
 use super::records::{SCHEMA, UPGRADES, VERSION};
@@ -31,14 +32,9 @@ PRAGMA trusted_schema = OFF;
 ";
 
 /// Why a file cannot be used, as a message for the operator: what is wrong, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
 pub struct StoreProblem(String);
-
-impl fmt::Display for StoreProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 impl StoreProblem {
     pub(super) fn cannot(path: &Path, what: &str, error: &dyn fmt::Display) -> Self {
