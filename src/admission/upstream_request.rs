@@ -72,7 +72,9 @@ impl HeadRules {
         cookies.put(to);
         put_added(&edits, to);
         asked.forwarded.put(to);
-        self.instance.iter().for_each(|instance| instance.put(to));
+        if let Some(instance) = &self.instance {
+            instance.put(to);
+        }
         if let Some(identity) = permit.identity() {
             identity.put_rendered(self.identity_form, to, |identity, to| self.identity.put(identity, to));
         }
@@ -100,7 +102,9 @@ impl HeadRules {
         put_line(to, &ACCEPT, b"*/*");
         put_added(&route.request_headers, to);
         from.put(to);
-        self.instance.iter().for_each(|instance| instance.put(to));
+        if let Some(instance) = &self.instance {
+            instance.put(to);
+        }
         identity.put_rendered(self.identity_form, to, |identity, to| self.identity.put(identity, to));
     }
 

@@ -63,14 +63,22 @@ impl AuditTargets {
             return;
         }
         let Some(record) = AuditRecord::of(event, at) else { return };
-        self.file.iter().for_each(|file| file.push(&record));
-        self.webhook.iter().for_each(|webhook| webhook.push(&record));
+        if let Some(file) = &self.file {
+            file.push(&record);
+        }
+        if let Some(webhook) = &self.webhook {
+            webhook.push(&record);
+        }
     }
 
     /// Waits until every queued event is written or delivered, at most for `patience` for each target.
     pub(super) fn flush(&self, patience: Duration) {
-        self.file.iter().for_each(|file| file.flush(patience));
-        self.webhook.iter().for_each(|webhook| webhook.flush(patience));
+        if let Some(file) = &self.file {
+            file.flush(patience);
+        }
+        if let Some(webhook) = &self.webhook {
+            webhook.flush(patience);
+        }
     }
 
     /// How much is queued: bytes for the file, events for the webhook.

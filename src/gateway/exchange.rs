@@ -209,7 +209,9 @@ impl Exchange {
     /// Notes an answer of the gateway itself, with the reason if it is a refusal.
     pub(crate) fn note_reply(&mut self, reply: &Reply) {
         self.answered(reply.status);
-        reply.reason.iter().for_each(|&reason| self.refused(reason));
+        if let Some(reason) = reply.reason {
+            self.refused(reason);
+        }
     }
 
     /// Notes the status of the answer.

@@ -115,7 +115,9 @@ impl SignInFlow<'_> {
 pub(crate) fn take_over_cookies(session: &Session, earlier: &[Arc<Session>]) {
     let of_user = earlier.iter().filter(|earlier| earlier.user() == session.user() && !earlier.has_ended());
     for earlier in of_user.filter_map(|earlier| earlier.vault()) {
-        session.open_vault().into_iter().for_each(|vault| vault.take_over(earlier));
+        if let Some(vault) = session.open_vault() {
+            vault.take_over(earlier);
+        }
     }
 }
 

@@ -94,8 +94,12 @@ impl Call {
         let mut form = form_urlencoded::Serializer::new(String::new());
         if let Some(csrf) = &logout.csrf {
             let value = double_submit(csrf, &mut cookies)?;
-            csrf.header.iter().for_each(|name| put_line(&mut lines, name, value.as_bytes()));
-            csrf.field.iter().for_each(|name| _ = form.append_pair(name, &value));
+            if let Some(name) = &csrf.header {
+                put_line(&mut lines, name, value.as_bytes());
+            }
+            if let Some(name) = &csrf.field {
+                form.append_pair(name, &value);
+            }
         }
         if let (Some(field), Some(token)) = (logout.token.as_ref().and_then(|source| source.field.as_ref()), token) {
             form.append_pair(field, token);

@@ -78,7 +78,9 @@ fn take(shop: &Shop, shop_path: ShopPath, form: &Form, headers: &HeaderMap) -> R
         ShopPath::Cart => change_cart(shop, &visit, form),
         ShopPath::Language => choose_language(form),
         ShopPath::Logout => {
-            visit.visitor.into_iter().for_each(|id| shop.visitors.leave(id));
+            if let Some(id) = visit.visitor {
+                shop.visitors.leave(id);
+            }
             answer::with_visitor(answer::see_other("/public/"), None)
         }
         _ => answer::wrong_method(shop_path.methods()),

@@ -198,8 +198,9 @@ impl Backing {
     /// would take it for another user's.
     pub(super) fn restored(&self, record: &Record, user: Arc<UserKey>, epoch: Epoch) -> Option<Arc<Session>> {
         let session = self.vault_of(record).and_then(|vault| Session::restored(record, user, vault, &self.clock));
-        session.iter().for_each(|session| session.confirm(epoch, 0));
-        if session.is_none() {
+        if let Some(session) = &session {
+            session.confirm(epoch, 0);
+        } else {
             tracing::warn!(
                 session = %record.name.handle(),
                 "a session in the store cannot be read: it was written by a later version, or with another key file"

@@ -91,11 +91,11 @@ impl Loads {
         let asking = self.join(key, from, now)?;
         let once = async {
             let found = fetch.await;
-            match found {
-                Ok(true) => from.into_iter().for_each(|from| self.refund(from)),
-                Ok(false) => self.note_absent(key),
+            match (found, from) {
+                (Ok(false), _) => self.note_absent(key),
                 // A failure of the store does not count against the client's address.
-                Err(Unavailable) => from.into_iter().for_each(|from| self.refund(from)),
+                (Ok(true) | Err(Unavailable), Some(from)) => self.refund(from),
+                (Ok(true) | Err(Unavailable), None) => {}
             }
             found.map(|_| ())
         };

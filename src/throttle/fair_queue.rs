@@ -210,7 +210,9 @@ impl Usage {
         let places =
             [(&mut self.accounts, share.account), (&mut self.addresses, share.address), (&mut self.sites, share.site)];
         for (counters, hash) in places {
-            counters.get_mut(index(hash)).into_iter().for_each(&change);
+            if let Some(counter) = counters.get_mut(index(hash)) {
+                change(counter);
+            }
         }
     }
 }

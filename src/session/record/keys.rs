@@ -17,7 +17,9 @@ impl Session {
 
     /// Removes a key of a further host.
     pub(in crate::session) fn take_key(&self, key: &SessionKey) {
-        self.rare.get().into_iter().for_each(|rare| rare.further.lock().retain(|further| further.key != *key));
+        if let Some(rare) = self.rare.get() {
+            rare.further.lock().retain(|further| further.key != *key);
+        }
     }
 
     /// Removes and returns every other key of the host of `by`, which replaces them.

@@ -133,7 +133,9 @@ impl SessionStore for MemoryStore {
         let earlier = record.further.iter().position(|earlier| earlier.host == key.host);
         let earlier = earlier.map(|earlier| record.further.remove(earlier).key);
         record.further.push(key.clone());
-        earlier.iter().for_each(|earlier| _ = shared.names.remove(earlier));
+        if let Some(earlier) = &earlier {
+            shared.names.remove(earlier);
+        }
         shared.names.insert(key.key, name);
         shared.tell(self.number, StoreEvent::KeyAdded { session: name, replaced: earlier });
         Ok(true)

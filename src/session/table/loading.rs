@@ -317,7 +317,9 @@ impl SessionTable {
                 }
                 StoreEvent::KeyAdded { session, replaced } => {
                     self.outdate(backing, &session, |_| true);
-                    replaced.iter().for_each(|key| self.remove_key(&session, key));
+                    if let Some(key) = &replaced {
+                        self.remove_key(&session, key);
+                    }
                 }
                 StoreEvent::AboutWritten(session) => self.outdate(backing, &session, |_| true),
                 StoreEvent::Learned => backing.has_learned.store(true, Ordering::Release),

@@ -113,8 +113,9 @@ impl SessionTable {
         let Some(backing) = &self.backing else { return Ok(()) };
         let kept = backing.notes(NoteKind::Learned, MOST_LISTS).await?;
         for (list, names) in learned {
-            let note = kept.iter().find(|note| note.key == list.as_bytes());
-            note.iter().for_each(|note| names.restore(&note.content));
+            if let Some(note) = kept.iter().find(|note| note.key == list.as_bytes()) {
+                names.restore(&note.content);
+            }
         }
         Ok(())
     }

@@ -173,7 +173,9 @@ impl Reader {
             self.gap = true;
         }
         if eviction != self.eviction {
-            eviction.iter().for_each(|policy| eviction::warn(policy));
+            if let Some(policy) = &eviction {
+                eviction::warn(policy);
+            }
             self.eviction = eviction;
         }
         let connection = Connection(connection, server);
