@@ -51,6 +51,10 @@ pub(crate) trait SignInMethod: fmt::Debug + Send + Sync {
     /// Its name in the log. Stable.
     fn name(&self) -> &'static str;
 
+    /// The key that a user of this name has, or would have, in this method's source; `None` if another method has the
+    /// same source.
+    fn key_of(&self, name: &str) -> Option<UserKey>;
+
     /// Checks the credentials of a request. The caller enforces rate limits and bans before.
     async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict;
 
@@ -88,6 +92,11 @@ impl SignInMethods {
         self.0.iter().find_map(|method| method.status_of(user)).unwrap_or(AccountStatus::Removed)
     }
 
+    /// The keys that a user of this name has, or would have: one for each source.
+    pub(crate) fn keys_of(&self, name: &str) -> impl Iterator<Item = UserKey> {
+        self.0.iter().filter_map(move |method| method.key_of(name))
+    }
+
     /// The credential stamp for a new session of this user; `None` if the user may not sign in.
     pub(crate) fn stamp_of(&self, user: &UserKey, keys: &MacKeys) -> Option<CredentialStamp> {
         match self.status_of(user) {
@@ -112,6 +121,10 @@ mod tests {
     impl SignInMethod for Says {
         fn name(&self) -> &'static str {
             self.0
+        }
+
+        fn key_of(&self, name: &str) -> Option<UserKey> {
+            (self.0 != "b").then(|| UserKey { source: self.0.into(), subject: name.into() })
         }
 
         async fn judge(&self, _: &UsernamePassword, _: Means<'_>) -> Verdict {
@@ -151,5 +164,13 @@ mod tests {
             let by = judged.map(|accepted| names.iter().position(|name| *name == accepted.method).unwrap());
             assert_eq!(by, want, "{verdicts:?}");
         }
+    }
+
+    #[test]
+    fn a_name_has_a_key_in_each_source() {
+        let methods = ["a", "b", "c"].map(|name| Box::new(Says(name, Verdict::Absent)) as Box<dyn SignInMethod>);
+        let keys: Vec<_> =
+            SignInMethods::new(methods.into()).keys_of("alice").map(|key| key.source.to_string()).collect();
+        assert_eq!(keys, ["a", "c"]);
     }
 }

@@ -7,14 +7,12 @@ use std::time::Duration;
 use super::app_cookies::host_name;
 use super::{Gateway, run_to_completion};
 use crate::audit::{Event, Operation};
-use crate::credentials::user_file::SOURCE;
 use crate::logout::receipts::is_confirmed;
 use crate::logout::run::Which;
 use crate::metrics::{Gauges, Metrics};
 use crate::session::record::Session;
 use crate::session::store::Unavailable;
 use crate::values::end_cause::EndCause;
-use crate::values::identity::UserKey;
 use crate::values::own_hosts::HostId;
 use crate::values::receipt::Receipt;
 
@@ -112,9 +110,9 @@ impl Gateway {
     /// The store has not confirmed that there are no others. Those that this gateway knows have ended here.
     pub(crate) async fn revoke_all_of(&self, user: &str) -> Result<Vec<Receipt>, Unavailable> {
         self.forget_credentials(|session| (session.identity().user() == user).then_some(EndCause::Revoked));
-        let of_the_file = UserKey { source: SOURCE.into(), subject: user.into() };
+        let assembled = self.assembled.load_full();
         let known = self.sessions().sessions_of(Some(user)).into_iter().map(|session| session.user().clone());
-        let users: BTreeSet<_> = known.chain([of_the_file]).collect();
+        let users: BTreeSet<_> = known.chain(assembled.methods.keys_of(user)).collect();
         let (mut receipts, mut confirmed) = (Vec::new(), true);
         for user in users {
             let ended = self.pipeline.end(Which::AllOf(user, EndCause::Revoked), self.without_client()).await;

@@ -35,6 +35,11 @@ impl SignInMethod for Basic {
         "basic"
     }
 
+    /// Always `None`: its users are those of the form.
+    fn key_of(&self, _: &str) -> Option<UserKey> {
+        None
+    }
+
     async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict {
         match presented.way {
             CredentialSource::Basic => check(&self.0.get(), presented, means, self.name()).await,

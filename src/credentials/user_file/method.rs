@@ -33,6 +33,10 @@ impl SignInMethod for UserFile {
         "form"
     }
 
+    fn key_of(&self, name: &str) -> Option<UserKey> {
+        Some(UserKey { source: SOURCE.into(), subject: name.into() })
+    }
+
     async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict {
         match presented.way {
             CredentialSource::Form => check(&self.0.get(), presented, means, self.name()).await,
