@@ -11,7 +11,7 @@ use super::answer::NEXT;
 use crate::values::form::{Form, FormValue};
 use crate::values::host_receipt::HostOutcome;
 use crate::values::mac::{Mac, MacKeys, Purpose};
-use crate::values::origin::Host;
+use crate::values::origin::{Host, Origin};
 use crate::values::own_hosts::OwnHosts;
 use crate::values::receipt::Receipt;
 use crate::values::return_to::{AllowedOrigins, ReturnTo};
@@ -26,6 +26,8 @@ pub(super) const MAX_STOPS: usize = 8;
 const VALID_FOR: Duration = Duration::from_secs(120);
 /// Separates the parts of the list; no part contains it.
 const SEPARATOR: char = '~';
+/// The field with the hosts that the browser cannot connect to. It is not signed: it can only remove stops.
+const UNREACHED: &str = "unreached";
 
 /// A host, and the code for the session cookie that the browser has there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,35 +99,80 @@ impl ClearingChain {
         (!here.is_empty()).then(|| shown.take(MAX_STOPS).any(is_meant))
     }
 
-    /// Writes the outcome for a host into the receipt in the target, if the target has one.
+    /// The receipt in the target, if the target has one.
+    pub(crate) fn receipt(&self, by: &MacKeys) -> Option<Receipt> {
+        let (_, query) = self.next.split_once('?')?;
+        Form::parse(query.as_bytes()).ok().and_then(|query| Receipt::from_query(&query, by))
+    }
+
+    /// Writes the outcome for a host into that receipt.
     pub(crate) fn note(&mut self, host: &str, result: HostOutcome, by: &MacKeys) {
-        let Some((page, query)) = self.next.split_once('?') else { return };
-        let receipt = Form::parse(query.as_bytes()).ok().and_then(|query| Receipt::from_query(&query, by));
-        if let Some(mut receipt) = receipt {
+        let receipt = self.receipt(by);
+        if let Some((mut receipt, (page, _))) = receipt.zip(self.next.split_once('?')) {
             receipt.note_host(host, result);
             self.next = format!("{page}?{}", receipt.to_query(by)).into();
         }
     }
 
+    /// Removes the stops at the hosts of this list, which the browser cannot connect to. Returns these hosts.
+    pub(crate) fn leave_out(&mut self, unreached: &str, by: &MacKeys) -> Vec<Box<str>> {
+        let hosts = unreached.split(SEPARATOR);
+        let left_out: Vec<Box<str>> = self
+            .stops
+            .extract_if(.., |stop| hosts.clone().any(|host| *host == *stop.host))
+            .map(|stop| stop.host)
+            .collect();
+        left_out.iter().for_each(|host| self.note(host, HostOutcome::Unreached, by));
+        left_out
+    }
+
+    /// The first address of the chain: a page on the host of the logout, whose script tests which of the other hosts
+    /// the browser can connect to. The target, if no other host is served.
+    pub(crate) fn begin(
+        mut self,
+        at: &Origin,
+        hosts: &OwnHosts,
+        allowed: &AllowedOrigins,
+        by: &MacKeys,
+    ) -> Option<ReturnTo> {
+        self.pass_by(hosts, by);
+        if self.stops.is_empty() { self.target(allowed) } else { Some(self.address(by).on(at)) }
+    }
+
     /// The address of the next stop or, after the last one, the target, if it is an allowed one. Hosts that are no
     /// longer served are skipped.
     pub(crate) fn onward(mut self, hosts: &OwnHosts, allowed: &AllowedOrigins, by: &MacKeys) -> Option<ReturnTo> {
-        let served = |stop: &Stop| hosts.public_origin(hosts.host_id(&Host::parse(&stop.host)?)?);
-        while let Some(stop) = self.stops.first() {
-            if let Some(origin) = served(stop) {
-                return Some(self.address(by).on(&origin));
-            }
-            let gone = self.stops.remove(0);
-            self.note(&gone.host, HostOutcome::NotVisited, by);
+        self.pass_by(hosts, by);
+        match self.stops.first().and_then(|stop| origin_of(stop, hosts)) {
+            Some(origin) => Some(self.address(by).on(&origin)),
+            None => self.target(allowed),
         }
+    }
+
+    /// The next address for a browser that does not run the script: no host is skipped.
+    pub(crate) fn without_script(&self, by: &MacKeys) -> Option<ReturnTo> {
+        (!self.stops.is_empty()).then(|| self.address_with(&[(UNREACHED, "")], by))
+    }
+
+    /// Skips hosts that are no longer served.
+    fn pass_by(&mut self, hosts: &OwnHosts, by: &MacKeys) {
+        let gone: Vec<Stop> = self.stops.extract_if(.., |stop| origin_of(stop, hosts).is_none()).collect();
+        gone.iter().for_each(|stop| self.note(&stop.host, HostOutcome::NotVisited, by));
+    }
+
+    fn target(&self, allowed: &AllowedOrigins) -> Option<ReturnTo> {
         ReturnTo::parse(&self.next, allowed)
     }
 
     fn address(&self, by: &MacKeys) -> ReturnTo {
+        self.address_with(&[], by)
+    }
+
+    fn address_with(&self, further: &[(&str, &str)], by: &MacKeys) -> ReturnTo {
         let (until, stops, mac) = (self.until.0.to_string(), self.stops(), self.sign(by).encode());
         let fields =
             [("until", &*until), ("logout", &*self.logout), ("stops", &*stops), ("next", &*self.next), ("mac", &*mac)];
-        ReturnTo::own_query(ADDRESS, &fields)
+        ReturnTo::own_query(ADDRESS, &[&fields, further].concat())
     }
 
     fn stops(&self) -> String {
@@ -143,6 +190,19 @@ impl ClearingChain {
         let parts: [&[u8]; 4] = [&until, self.logout.as_bytes(), stops.as_bytes(), self.next.as_bytes()];
         by.verify(Purpose::ClearingWay, &parts, mac)
     }
+}
+
+/// The hosts that the browser cannot connect to, as the script reports them; `None` before the script has run.
+pub(crate) fn unreached(query: &Form) -> Option<&str> {
+    match query.field(&[UNREACHED]) {
+        FormValue::One(hosts) => Some(hosts),
+        FormValue::Absent | FormValue::Several => None,
+    }
+}
+
+/// The origin of a stop; `None` if its host is no longer served.
+fn origin_of(stop: &Stop, hosts: &OwnHosts) -> Option<Origin> {
+    hosts.public_origin(hosts.host_id(&Host::parse(&stop.host)?)?)
 }
 
 /// The parts that the code of a stop authenticates.
@@ -189,6 +249,11 @@ mod tests {
 
         fn onward(&self, chain: &ClearingChain) -> String {
             chain.clone().onward(&self.hosts, &self.allowed, &self.by).unwrap().to_string()
+        }
+
+        fn begin(&self, chain: &ClearingChain) -> String {
+            let at = Origin::parse("https://app.test").unwrap();
+            chain.clone().begin(&at, &self.hosts, &self.allowed, &self.by).unwrap().to_string()
         }
 
         fn read(&self, address: &str, now: WallTime) -> Option<ClearingChain> {
@@ -257,11 +322,31 @@ mod tests {
     }
 
     #[test]
+    fn only_hosts_that_the_browser_cannot_reach_are_skipped() {
+        let fixture = fixture();
+        let begin = fixture.begin(&fixture.chain());
+        assert!(begin.starts_with("https://app.test/.exeunt/clear?"), "{begin}");
+        let cases = [
+            ("", "https://shop.test/"),
+            ("shop.test", "https://blog.test/"),
+            ("blog.test", "https://shop.test/"),
+            ("shop.test~blog.test", "https://app.test/bye?x=1"),
+            ("evil.test~SHOP.TEST", "https://shop.test/"),
+        ];
+        for (unreached, want) in cases {
+            let mut chain = fixture.read(&begin, NOW).unwrap();
+            chain.leave_out(unreached, &fixture.by);
+            assert!(fixture.onward(&chain).starts_with(want), "{unreached}");
+        }
+    }
+
+    #[test]
     fn a_chain_is_limited_and_skips_hosts_that_are_not_served() {
         let fixture = fixture();
         let next = ReturnTo::own("/");
         let keys: Vec<_> = (0..99).map(|number| (fixture.shop, format!("h{number}.test").into())).collect();
         let chain = ClearingChain::new("id", &keys, &next, NOW, &fixture.by);
         assert_eq!((chain.stops.len(), fixture.onward(&chain).as_str()), (MAX_STOPS, "/"));
+        assert_eq!(fixture.begin(&chain), "/", "no other host is served");
     }
 }

@@ -127,9 +127,10 @@ impl SignOut {
         if self.elsewhere.is_empty() || !is_confirmed(receipt) || !self.is_browser_redirect() {
             return None;
         }
-        let last = last.clone().on(&site.hosts.public_origin(self.host)?);
-        ClearingChain::new(&receipt.logout_id, &self.elsewhere, &last, now, site.keys)
-            .onward(site.hosts, &site.settings.allowed, site.keys)
+        let here = site.hosts.public_origin(self.host)?;
+        let last = last.clone().on(&here);
+        let chain = ClearingChain::new(&receipt.logout_id, &self.elsewhere, &last, now, site.keys);
+        chain.begin(&here, site.hosts, &site.settings.allowed, site.keys)
     }
 }
 

@@ -12,10 +12,12 @@ mod samples;
 pub(crate) mod tabs;
 mod theme;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, InvalidHeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, InvalidHeaderValue, REFERRER_POLICY, REFRESH, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, StatusCode};
 use minijinja::{Value, context};
@@ -29,18 +31,21 @@ pub(crate) use self::page::{PasswordPage, PasswordState, SessionLine, SessionsPa
 pub(crate) use self::problem::{BrokenFile, TemplateProblem};
 pub use self::theme::Theme;
 
-use self::page::Page;
+use self::page::{GoodbyeScript, Page};
 use self::policy::Policies;
 use crate::http1::headers::Headers;
 use crate::values::own_path::OwnPages;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
+use crate::values::return_to::ReturnTo;
 
 /// The background of the pages' cards in the light and the dark scheme. `style.css` has the same colours.
 const PAPER: [&str; 2] = ["#f6f5f1", "#1b1e1d"];
 /// The content security policy of the logo where it is opened as a document: an SVG must not run scripts.
 const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
+/// The delay after which a page redirects whose script has not done so. The script takes three seconds at most.
+const WITHOUT_SCRIPT: Duration = Duration::from_secs(10);
 
 /// How the pages look, as configured.
 #[derive(Clone, Debug)]
@@ -144,13 +149,24 @@ impl Pages {
     /// The goodbye page.
     pub(crate) fn goodbye(&self, language: Language, status: StatusCode, receipt: Option<&Receipt>) -> Reply {
         let unconfirmed = status == StatusCode::SERVICE_UNAVAILABLE;
-        self.page(language, status, &Page::Goodbye { receipt, unconfirmed, closes_tabs: false })
+        self.page(language, status, &Page::Goodbye { receipt, unconfirmed, script: GoodbyeScript::None })
     }
 
     /// The same, with the script that sends other tabs of this site to the sign-in page.
     pub(crate) fn goodbye_to_all_tabs(&self, language: Language, receipt: &Receipt) -> Reply {
-        let goodbye = Page::Goodbye { receipt: Some(receipt), unconfirmed: false, closes_tabs: true };
-        self.page(language, StatusCode::OK, &goodbye)
+        let script = GoodbyeScript::CloseTabs;
+        self.page(language, StatusCode::OK, &Page::Goodbye { receipt: Some(receipt), unconfirmed: false, script })
+    }
+
+    /// The same before the browser is redirected to other hosts, with the script that tests which of them can be
+    /// reached. Without scripts, the page redirects to `onward`, an address of the gateway.
+    pub(crate) fn goodbye_on_the_way(&self, language: Language, receipt: Option<&Receipt>, onward: &ReturnTo) -> Reply {
+        let onward = onward.to_string();
+        let script = GoodbyeScript::LeadOn(&onward);
+        let page = self.page(language, StatusCode::OK, &Page::Goodbye { receipt, unconfirmed: false, script });
+        // For custom templates without the script. Where it runs, the browser has left the page by then.
+        let refresh = HeaderValue::try_from(format!("{}; url={onward}", WITHOUT_SCRIPT.as_secs()));
+        refresh.into_iter().fold(page, |page, refresh| page.with(REFRESH, refresh))
     }
 
     /// The service worker of that script.

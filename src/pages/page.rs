@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use minijinja::{Value, context};
 
-use super::policy::{Needs, SHOW_PASSWORD};
+use super::policy::{LEAD_ON, Needs, SHOW_PASSWORD};
 use super::tabs::CLOSE_TABS;
 use crate::values::application_outcome::ApplicationOutcome;
 use crate::values::host_receipt::HostReceipt;
@@ -100,6 +100,18 @@ pub(crate) struct SessionLine {
     pub(crate) hosts: Vec<Box<str>>,
 }
 
+/// What the script of the goodbye page does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GoodbyeScript<'a> {
+    /// There is none.
+    None,
+    /// It sends the other tabs of this host to the sign-in page.
+    CloseTabs,
+    /// It tests which other hosts the browser can connect to, and goes on with these. Without scripts, the page
+    /// redirects to this address.
+    LeadOn(&'a str),
+}
+
 /// A page and its values.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Page<'a> {
@@ -108,7 +120,7 @@ pub(super) enum Page<'a> {
     Password(PasswordPage<'a>),
     Sessions(SessionsPage<'a>),
     Confirm { action: &'a str, next: Option<&'a str>, user: Option<&'a str>, problem: Option<Reason> },
-    Goodbye { receipt: Option<&'a Receipt>, unconfirmed: bool, closes_tabs: bool },
+    Goodbye { receipt: Option<&'a Receipt>, unconfirmed: bool, script: GoodbyeScript<'a> },
     Refused { refusal: &'a Refusal, switch: Option<&'a str> },
 }
 
@@ -134,7 +146,8 @@ impl Page<'_> {
             }
             Self::SignedIn(_) | Self::Sessions(_) | Self::Confirm { .. } => Needs::Form,
             Self::Refused { refusal, .. } if next_steps(refusal.reason).contains(&NextStep::Logout) => Needs::Form,
-            Self::Goodbye { closes_tabs: true, .. } => Needs::Worker,
+            Self::Goodbye { script: GoodbyeScript::CloseTabs, .. } => Needs::Worker,
+            Self::Goodbye { script: GoodbyeScript::LeadOn(_), .. } => Needs::OtherHosts,
             Self::Password(_) | Self::Goodbye { .. } | Self::Refused { .. } => Needs::Nothing,
         }
     }
@@ -175,9 +188,14 @@ impl Page<'_> {
             Self::Confirm { action, next, user, problem } => {
                 context! { action, next, user, problem => problem.map(Reason::id) }
             }
-            Self::Goodbye { receipt, unconfirmed, closes_tabs } => {
-                let script = closes_tabs.then(|| Value::from_safe_string(CLOSE_TABS.to_owned()));
-                context! { receipt => receipt.map(render_receipt), unconfirmed, script }
+            Self::Goodbye { receipt, unconfirmed, script } => {
+                let (script, onward) = match script {
+                    GoodbyeScript::None => (None, None),
+                    GoodbyeScript::CloseTabs => (Some(CLOSE_TABS), None),
+                    GoodbyeScript::LeadOn(onward) => (Some(LEAD_ON), Some(onward)),
+                };
+                let script = script.map(|text| Value::from_safe_string(text.to_owned()));
+                context! { receipt => receipt.map(render_receipt), unconfirmed, script, onward }
             }
             Self::Refused { refusal, switch } => {
                 let reason = refusal.reason;

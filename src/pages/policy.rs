@@ -10,6 +10,9 @@ use super::tabs::CLOSE_TABS;
 /// The script of the sign-in form adds a button that shows the password. The form works without it.
 pub(super) const SHOW_PASSWORD: &str = include_str!("show_password.js");
 
+/// The script of the goodbye page before the browser is redirected to other hosts: it tests which of them can be reached.
+pub(super) const LEAD_ON: &str = include_str!("lead_on.js");
+
 /// What the content security policy of a page has to allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Needs {
@@ -19,6 +22,8 @@ pub(super) enum Needs {
     Form,
     /// It has the script that sends other tabs to the sign-in page, and its service worker.
     Worker,
+    /// The script that tests which other hosts the browser can connect to.
+    OtherHosts,
     /// Neither a form nor a script.
     Nothing,
 }
@@ -29,6 +34,7 @@ pub(super) struct Policies {
     form_and_script: HeaderValue,
     form: HeaderValue,
     worker: HeaderValue,
+    other_hosts: HeaderValue,
     nothing: HeaderValue,
 }
 
@@ -44,6 +50,12 @@ impl Policies {
             form_and_script: format!("{always}; script-src {}", hash(SHOW_PASSWORD)).try_into()?,
             worker: format!("{always}; form-action 'self'; script-src {}; worker-src 'self'", hash(CLOSE_TABS))
                 .try_into()?,
+            // The hash allows no other script, and this one only connects to hosts in the signed address of its page.
+            other_hosts: format!(
+                "{always}; form-action 'self'; script-src {}; connect-src http: https:",
+                hash(LEAD_ON)
+            )
+            .try_into()?,
             nothing: format!("{always}; form-action 'self'").try_into()?,
             form: always.try_into()?,
         })
@@ -57,6 +69,7 @@ impl Policies {
             Needs::FormAndScript => &self.form_and_script,
             Needs::Form => &self.form,
             Needs::Worker => &self.worker,
+            Needs::OtherHosts => &self.other_hosts,
             Needs::Nothing => &self.nothing,
         }
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::page::{Page, PasswordPage, PasswordState, SessionLine, SessionsPage, SignInForm, SignedInPage};
+use super::page::{
+    GoodbyeScript, Page, PasswordPage, PasswordState, SessionLine, SessionsPage, SignInForm, SignedInPage,
+};
 use crate::values::application_outcome::ApplicationOutcome::{
     CookiesDropped, CookiesRemain, EndedByCall, Failed, NotAttempted, Queued,
 };
@@ -87,12 +89,14 @@ pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     sessions(text, &mut each);
     each(Page::Confirm { action: text, next: None, user: None, problem: None });
     each(Page::Confirm { action: text, next: Some(text), user: Some(text), problem: Some(Reason::CrossSite) });
-    each(Page::Goodbye { receipt: None, unconfirmed: false, closes_tabs: false });
-    each(Page::Goodbye { receipt: Some(&nobody), unconfirmed: false, closes_tabs: false });
-    each(Page::Goodbye { receipt: Some(&unnamed), unconfirmed: false, closes_tabs: false });
-    each(Page::Goodbye { receipt: Some(&known), unconfirmed: false, closes_tabs: false });
-    each(Page::Goodbye { receipt: Some(&known), unconfirmed: true, closes_tabs: false });
-    each(Page::Goodbye { receipt: Some(&known), unconfirmed: false, closes_tabs: true });
+    each(Page::Goodbye { receipt: None, unconfirmed: false, script: GoodbyeScript::None });
+    each(Page::Goodbye { receipt: Some(&nobody), unconfirmed: false, script: GoodbyeScript::None });
+    each(Page::Goodbye { receipt: Some(&unnamed), unconfirmed: false, script: GoodbyeScript::None });
+    each(Page::Goodbye { receipt: Some(&known), unconfirmed: false, script: GoodbyeScript::None });
+    each(Page::Goodbye { receipt: Some(&known), unconfirmed: true, script: GoodbyeScript::None });
+    for script in [GoodbyeScript::CloseTabs, GoodbyeScript::LeadOn(text)] {
+        each(Page::Goodbye { receipt: Some(&known), unconfirmed: false, script });
+    }
     for reason in Reason::ALL {
         each(Page::Refused { refusal: &reason.into(), switch: None });
         each(Page::Refused {

@@ -15,6 +15,8 @@ pub(crate) enum HostOutcome {
     /// The browser was not redirected to the host: the client is a program, the chain of redirects has its maximum
     /// length, or the host is no longer served.
     NotVisited,
+    /// The browser was not sent there because it cannot connect to the host.
+    Unreached,
 }
 
 /// The result for one host.
@@ -28,7 +30,7 @@ pub(crate) struct HostReceipt {
 
 impl HostOutcome {
     /// All outcomes.
-    pub(crate) const ALL: [Self; 4] = [Self::Next, Self::Cleared, Self::Kept, Self::NotVisited];
+    pub(crate) const ALL: [Self; 5] = [Self::Next, Self::Cleared, Self::Kept, Self::NotVisited, Self::Unreached];
 
     /// The stable id.
     pub(crate) const fn id(self) -> &'static str {
@@ -37,12 +39,13 @@ impl HostOutcome {
             Self::Cleared => "cleared",
             Self::Kept => "kept",
             Self::NotVisited => "not_visited",
+            Self::Unreached => "unreached",
         }
     }
 
     /// Whether data may remain that should have been cleared.
     pub(crate) const fn is_failure(self) -> bool {
-        matches!(self, Self::Kept | Self::NotVisited)
+        matches!(self, Self::Kept | Self::NotVisited | Self::Unreached)
     }
 }
 

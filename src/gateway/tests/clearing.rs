@@ -27,10 +27,24 @@ async fn everywhere(harness: &Harness) -> Browser {
     browser
 }
 
-/// The first redirect of the answer to a sign-out.
-fn first_stop(shown: &Shown) -> String {
+/// The page of the own host that the answer to a sign-out leads to.
+fn begin(shown: &Shown) -> String {
     let Shown::Page(page) = shown else { panic!("{shown:?}") };
-    header(page, "refresh").unwrap().strip_prefix("0; url=").unwrap().to_owned()
+    let begin = header(page, "refresh").unwrap().strip_prefix("0; url=").unwrap().to_owned();
+    assert!(begin.starts_with("http://app.test/.exeunt/clear?"), "{begin}");
+    begin
+}
+
+/// The first stop after this page, if the browser can connect to every host.
+async fn first_stop(harness: &Harness, shown: &Shown) -> String {
+    lead_on(harness, shown, "").await
+}
+
+/// The same if the browser cannot connect to these.
+async fn lead_on(harness: &Harness, shown: &Shown, unreached: &str) -> String {
+    let path = begin(shown).replacen("http://app.test", "", 1);
+    let onward = harness.ask("GET", &format!("{path}&unreached={unreached}"), &[BROWSER], "").await;
+    header(&onward, "location").unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -39,7 +53,7 @@ async fn the_data_of_every_host_is_cleared_before_the_goodbye_page() {
     let mut browser = everywhere(&harness).await;
     let out = browser.step(&harness, "POST", BYE, "").await;
     assert!(out.text().contains("Goodbye, alice."), "{out:?}");
-    let mut url = first_stop(&out);
+    let mut url = first_stop(&harness, &out).await;
     for host in [SHOP, BLOG] {
         assert!(url.starts_with(&format!("http://{host}/.exeunt/clear?")), "{url}");
         let Shown::Page(stop) = browser.step(&harness, "GET", &url, "").await else { panic!() };
@@ -52,7 +66,7 @@ async fn the_data_of_every_host_is_cleared_before_the_goodbye_page() {
     // With a target the redirects end there.
     let mut browser = everywhere(&harness).await;
     let out = browser.step(&harness, "POST", "http://app.test/logout", "next=/public/bye").await;
-    assert!(matches!(browser.visit(&harness, &first_stop(&out)).await, Shown::Application));
+    assert!(matches!(browser.visit(&harness, &first_stop(&harness, &out).await).await, Shown::Application));
     assert_eq!(browser.way.last().map(String::as_str), Some("http://app.test/public/bye"));
     // Programs get a receipt, and a session at one host needs no redirects.
     let out = harness.ask("POST", "/logout", &[&everywhere(&harness).await.line(LOGIN)], "").await;
@@ -67,7 +81,7 @@ async fn the_data_of_every_host_is_cleared_before_the_goodbye_page() {
 async fn only_the_browser_of_the_logout_closes_its_tabs() {
     let harness = clearing_and(|settings| settings.logout.close_tabs = true);
     let mut browser = everywhere(&harness).await;
-    let mut url = first_stop(&browser.step(&harness, "POST", BYE, "").await);
+    let mut url = first_stop(&harness, &browser.step(&harness, "POST", BYE, "").await).await;
     assert!(browser.has(LOGIN, "exeunt-left") && !browser.has(LOGIN, "exeunt"));
     for _ in [SHOP, BLOG] {
         let Shown::Page(stop) = browser.step(&harness, "GET", &url, "").await else { panic!() };
@@ -113,7 +127,7 @@ async fn the_receipt_has_the_outcome_for_each_host() {
     let out = browser.step(&harness, "POST", BYE, "").await;
     assert!(out.text().contains("is cleared next") && out.text().contains("shop.test: not visited yet"), "{out:?}");
     // A user has signed in at the shop meanwhile.
-    let mut url = first_stop(&out);
+    let mut url = first_stop(&harness, &out).await;
     let bob = harness.ask("POST", "/login", &["Host: shop.test", FORM], "username=bob&password=wonder+land").await;
     let both = format!("{}; {}", browser.line(SHOP), cookie_line(&bob).strip_prefix("Cookie: ").unwrap());
     let path = url.strip_prefix("http://shop.test").unwrap().to_owned();
@@ -128,7 +142,7 @@ async fn the_receipt_has_the_outcome_for_each_host() {
     assert!(!browser.visit(&harness, &changed).await.text().contains("shop.test: cleared"), "a changed receipt");
     // All hosts are cleared.
     let mut browser = everywhere(&harness).await;
-    let url = first_stop(&browser.step(&harness, "POST", BYE, "").await);
+    let url = first_stop(&harness, &browser.step(&harness, "POST", BYE, "").await).await;
     let page = browser.visit(&harness, &url).await.text();
     assert!(page.contains("for 2 other sites was cleared") && page.contains("shop.test: cleared"), "{page}");
     // A program is not redirected, and its receipt says so.
@@ -154,12 +168,12 @@ async fn a_stop_clears_nothing_in_another_browser() {
     let harness = clearing();
     let (mut mallory, alice) = (everywhere(&harness).await, everywhere(&harness).await);
     let own = mallory.clone();
-    let stop = first_stop(&mallory.step(&harness, "POST", BYE, "").await);
+    let stop = first_stop(&harness, &mallory.step(&harness, "POST", BYE, "").await).await;
     let mut signed_out = alice.clone();
     let dead = signed_out.step(&harness, "POST", BYE, "").await;
     let mut again = own.clone();
     assert!(matches!(again.visit(&harness, "http://shop.test/x").await, Shown::Page(_)));
-    let late = first_stop(&dead).replacen("until=", "until=9", 1);
+    let late = first_stop(&harness, &dead).await.replacen("until=", "until=9", 1);
     let cases = [
         ("somebody who is signed in", alice, stop.clone()),
         ("somebody who is signed out", signed_out.clone(), stop.clone()),
@@ -183,7 +197,7 @@ async fn a_stop_clears_nothing_while_a_user_is_signed_in() {
     let harness = clearing();
     let mut browser = everywhere(&harness).await;
     let dead = browser.line(SHOP);
-    let stop = first_stop(&browser.step(&harness, "POST", BYE, "").await);
+    let stop = first_stop(&harness, &browser.step(&harness, "POST", BYE, "").await).await;
     let new = harness.ask("POST", "/login", &["Host: shop.test", FORM], ALICE).await;
     let both = format!("{dead}; {}", cookie_line(&new).replace("Cookie: ", "").replacen("exeunt", "EXEUNT", 0));
     let path = stop.strip_prefix("http://shop.test").unwrap();
@@ -191,4 +205,42 @@ async fn a_stop_clears_nothing_while_a_user_is_signed_in() {
         let reply = harness.ask("GET", path, &["Host: shop.test", BROWSER, cookies], "").await;
         assert_eq!(header(&reply, "clear-site-data").is_some(), clears, "{cookies}");
     }
+}
+
+/// The chain would end at an error page of the browser.
+#[tokio::test]
+async fn a_host_that_the_browser_cannot_reach_is_skipped() {
+    let harness = clearing();
+    let mut browser = everywhere(&harness).await;
+    let out = browser.step(&harness, "POST", BYE, "").await;
+    let Shown::Page(page) = browser.step(&harness, "GET", &begin(&out), "").await else { panic!() };
+    // Without the script no host is skipped.
+    let (policy, body) = (header(&page, "content-security-policy").unwrap(), text(&page));
+    assert!(
+        policy.contains("connect-src http: https:") && body.contains("unreached=") && body.contains("Goodbye, alice.")
+    );
+    let all = header(&page, "refresh").unwrap().strip_prefix("10; url=").unwrap();
+    let onward = harness.ask("GET", all, &[BROWSER], "").await;
+    assert!(header(&onward, "location").unwrap().starts_with("http://shop.test/.exeunt/clear?"), "{onward:?}");
+    for (unreached, told) in [
+        ("shop.test", ["shop.test: kept, because this browser could not connect", "blog.test: cleared"]),
+        (
+            "shop.test~blog.test",
+            ["shop.test: kept, because this browser could", "blog.test: kept, because this browser could"],
+        ),
+        ("evil.test~app.test~", ["shop.test: cleared", "blog.test: cleared"]),
+    ] {
+        let mut browser = everywhere(&harness).await;
+        let out = browser.step(&harness, "POST", BYE, "").await;
+        let url = lead_on(&harness, &out, unreached).await;
+        let page = browser.visit(&harness, &url).await.text();
+        assert!(browser.way.last().unwrap().starts_with("http://app.test/.exeunt/goodbye?"), "{:?}", browser.way);
+        told.iter().for_each(|line| assert!(page.contains(line), "{unreached}: {line}: {page}"));
+    }
+    let lines = harness.lines.lock().join("\n");
+    let told = |host: &str| lines.matches(&format!("host={host} result=unreached")).count();
+    assert_eq!([told(SHOP), told(BLOG), told("evil.test")], [2, 1, 0], "{lines}");
+    // The script's request.
+    let asked = harness.ask("HEAD", "/.exeunt/clear", &["Host: shop.test", "Sec-Fetch-Site: cross-site"], "").await;
+    assert_eq!((asked.status.as_u16(), header(&asked, "cross-origin-resource-policy")), (204, None));
 }

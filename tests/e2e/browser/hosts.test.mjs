@@ -30,7 +30,17 @@ class FrontDoor {
     return door;
   }
 
+  /** Hosts that the browser cannot reach any more: connections to them are closed, or never answered. */
+  closed = new Set();
+  silent = new Set();
+
   #pass(request, response) {
+    const [name] = request.headers.host.split(":");
+    if (this.silent.has(name)) return;
+    if (this.closed.has(name)) {
+      request.destroy();
+      return;
+    }
     const { method, url: path, rawHeaders: headers } = request;
     const onward = http.request({ host: "127.0.0.1", port: this.gateway.port, method, path, headers }, (answer) => {
       response.writeHead(answer.statusCode, answer.rawHeaders);
@@ -200,6 +210,7 @@ describe("several hosts, clear_site_data", () => {
   async function signOut({ page }, name) {
     await page.goto(door.at("/login", name));
     await press(page, page.locator("form[action='/logout'] button"));
+    await page.waitForURL((url) => url.pathname === "/.exeunt/goodbye");
     await goodbye(page);
     assert.equal(new URL(page.url()).hostname, name);
     assert.match(await page.innerText("main"), /alice/);
@@ -208,19 +219,52 @@ describe("several hosts, clear_site_data", () => {
   it("a logout on one makes the browser forget the data of all", visiting(visit, async (visitor) => {
     const { page } = visitor;
     await everywhere(visitor);
-    const stored = async (name) => {
-      await page.goto(door.at("/.exeunt/goodbye", name));
-      return page.evaluate(() => localStorage.getItem("mine"));
-    };
-    for (const name of [LOGIN, SHOP, BLOG]) assert.equal(await stored(name), "1", `${name} stores something`);
+    for (const name of [LOGIN, SHOP, BLOG]) assert.equal(await stored(visitor, name), "1", `${name} stores something`);
     await signOut(visitor, LOGIN);
     const receipt = await page.innerText("main");
     assert.match(receipt, /for 2 other sites was cleared/);
     for (const name of [SHOP, BLOG]) assert.ok(receipt.includes(`${name}: cleared`), receipt);
-    for (const name of [LOGIN, SHOP, BLOG]) assert.equal(await stored(name), null, `${name} has forgotten it`);
+    for (const name of [LOGIN, SHOP, BLOG]) assert.equal(await stored(visitor, name), null, `${name} has forgotten it`);
     const left = (await visitor.context.cookies()).filter(({ name }) => name.startsWith("exeunt")
       && !name.endsWith("known") && !name.endsWith("continued"));
     assert.deepEqual(left, []);
+  }));
+
+  const stored = async ({ page }, name) => {
+    await page.goto(door.at("/.exeunt/goodbye", name));
+    return page.evaluate(() => localStorage.getItem("mine"));
+  };
+
+  for (const fault of ["closed", "silent"]) {
+    it(`a host whose connections are ${fault} does not keep the others from being cleared`, visiting(visit, async (visitor) => {
+      await everywhere(visitor);
+      door[fault].add(SHOP);
+      try {
+        await signOut(visitor, LOGIN);
+        const receipt = await visitor.page.innerText("main");
+        assert.ok(receipt.includes(`${SHOP}: kept, because this browser could not connect to it`), receipt);
+        assert.ok(receipt.includes(`${BLOG}: cleared`), receipt);
+      } finally {
+        door[fault].clear();
+      }
+      assert.equal(await stored(visitor, BLOG), null);
+      assert.equal(await stored(visitor, SHOP), "1");
+      assert.equal(await visitor.who(), null, "the session is over there, too");
+    }));
+  }
+
+  it("the data of all is cleared without scripts, too", visiting(visit, async (visitor) => {
+    await everywhere(visitor);
+    const cookies = await visitor.context.cookies();
+    const plain = await Visitor.open(browser, door, LOGIN, { javaScriptEnabled: false });
+    try {
+      await plain.context.addCookies(cookies);
+      await signOut(plain, LOGIN);
+      const receipt = await plain.page.innerText("main");
+      for (const name of [SHOP, BLOG]) assert.ok(receipt.includes(`${name}: cleared`), receipt);
+    } finally {
+      await plain.context.close();
+    }
   }));
 
   for (const out of [LOGIN, SHOP]) {
