@@ -223,9 +223,10 @@ impl Forward {
         }
         let lines: Vec<&[u8]> = headers.lines(&SET_COOKIE).collect();
         let theirs: Vec<&[u8]> = lines.iter().copied().filter(|line| !self.assembled.cookie.is_set_by(line)).collect();
-        let Some(AnswerCookies { passes, expire: further }) = self.judge_cookies(&theirs, request) else {
+        let Some(AnswerCookies { passes, expire: further, overflowed }) = self.judge_cookies(&theirs, request) else {
             return CookieEdits { lines: vec![HeaderEdit::Remove(SET_COOKIE)], expires: false };
         };
+        self.assembled.metrics.vault_overflowed(overflowed);
         // Cookies that do not fit are deleted later; the application does not get them in any case.
         let expired = [&*self.expire, &*further].concat();
         let (expired, _) = expire(&expired, self.assembled.hosts.scheme() == Scheme::Https);
@@ -244,7 +245,7 @@ impl Forward {
 
     /// `None`: the session has ended.
     fn judge_cookies(&self, lines: &[&[u8]], request: RequestHead<'_>) -> Option<AnswerCookies> {
-        let all_pass = || AnswerCookies { passes: vec![true; lines.len()], expire: Vec::new() };
+        let all_pass = || AnswerCookies { passes: vec![true; lines.len()], ..AnswerCookies::default() };
         let route = self.permit.route();
         if route.cookies.mode == AppCookies::Pass {
             return Some(all_pass());

@@ -17,6 +17,7 @@ use crate::login::return_target::ReturnTargets;
 use crate::logout::application::Applications;
 use crate::logout::ending::Terms;
 use crate::logout::sign_out::Site;
+use crate::metrics::Metrics;
 use crate::pages::{self, Addresses, BrokenPages, Pages};
 use crate::routes::resolver::Upstreams;
 use crate::routes::settings::RouteSettings;
@@ -91,6 +92,7 @@ pub(crate) struct Assembled {
     /// The hosts, or all, whose applications may have service workers that control the gateway's own addresses.
     pub(super) worker_hosts: Vec<Option<Host>>,
     pub(super) clock: Clock,
+    pub(super) metrics: Arc<Metrics>,
     /// The keys that sign what the gateway sends to browsers and reads back, as of the last read of the key file.
     pub(super) keys: Arc<MacKeys>,
 }
@@ -110,7 +112,7 @@ impl Assembled {
         settings: GatewaySettings,
         keys: Arc<MacKeys>,
         upstreams: &Upstreams,
-        clock: &Clock,
+        (clock, metrics): (&Clock, &Arc<Metrics>),
     ) -> Result<Self, BrokenPages> {
         let addresses = Addresses {
             login: settings.own_pages.login().as_str().to_owned(),
@@ -150,6 +152,7 @@ impl Assembled {
             learned,
             worker_hosts,
             clock: clock.clone(),
+            metrics: Arc::clone(metrics),
             keys,
         })
     }

@@ -118,7 +118,8 @@ impl Gateway {
     /// Its pages are invalid, or the operating system refuses threads.
     pub fn new(settings: GatewaySettings, sessions: SessionSettings, parts: GatewayParts) -> Result<Self, BuildError> {
         let GatewayParts { log, clock, keys, store, upstreams } = parts;
-        let assembled = Assembled::new(settings, Arc::clone(&keys), &upstreams, &clock).map_err(BuildError::Pages)?;
+        let counted = (&clock, log.metrics());
+        let assembled = Assembled::new(settings, Arc::clone(&keys), &upstreams, counted).map_err(BuildError::Pages)?;
         let debts = Arc::new(Debts::new(clock.clone()));
         debts.set_lifetime(assembled.cookie_debts);
         let table = match store {

@@ -68,7 +68,8 @@ impl Gateway {
         let before = Arc::clone(&self.assembled.load().keys);
         let keys = keys.and_then(|keys| before.changes(&keys).map(|changes| (Arc::new(keys), changes)));
         let next = keys.as_ref().map_or(&before, |(keys, _)| keys);
-        let assembled = Assembled::new(settings, Arc::clone(next), &self.upstreams, &self.pipeline.clock);
+        let counted = (&self.pipeline.clock, self.pipeline.log.metrics());
+        let assembled = Assembled::new(settings, Arc::clone(next), &self.upstreams, counted);
         let assembled = assembled.map_err(ReloadError::Pages)?;
         // The last step that can fail: everything after it takes effect.
         if let Some((keys, _)) = &keys

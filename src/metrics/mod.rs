@@ -81,6 +81,7 @@ pub(crate) struct Metrics {
     steps: [Counters<{ StepResult::ALL.len() }>; Step::ALL.len()],
     reloads: Counters<2>,
     dropped_lines: AtomicU64,
+    vault_overflows: AtomicU64,
     audit_written: Counters<{ AuditTarget::ALL.len() }>,
     audit_lost: Counters<{ AuditTarget::ALL.len() }>,
     audit_retries: Counters<{ AuditTarget::ALL.len() }>,
@@ -146,6 +147,11 @@ impl Metrics {
     /// Counts log lines that were dropped.
     pub(crate) fn dropped_lines(&self, count: u64) {
         self.dropped_lines.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts cookies of applications for which a session's vault had no room.
+    pub(crate) fn vault_overflowed(&self, count: u64) {
+        self.vault_overflows.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Counts events that were written or delivered to an audit target.

@@ -69,6 +69,8 @@ impl Collector for Scrape {
         let help = "Events that wait for the audit webhook";
         gauge(to, "audit_webhook_waiting", help, gauges.audit_webhook_waiting)?;
         counter(to, "log_lines_dropped", "Log lines that were dropped", metrics.dropped_lines.load(Ordering::Relaxed))?;
+        let help = "Cookies of applications that were passed to browsers since the vault was full";
+        counter(to, "vault_overflows", help, metrics.vault_overflows.load(Ordering::Relaxed))?;
         counter(to, "sign_ins", "Sign-ins", metrics.signed_in.load(Ordering::Relaxed))?;
         let reasons = Reason::ALL.map(|reason| (reason.id(), reason as usize));
         let help = "Sign-ins that were refused, by reason";

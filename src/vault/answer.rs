@@ -15,6 +15,8 @@ pub(crate) struct AnswerCookies {
     pub(crate) passes: Vec<bool>,
     /// The cookies that are to be expired in the browser.
     pub(crate) expire: Vec<BrowserCookie>,
+    /// How many cookies are passed to the browser because the vault has no room for them.
+    pub(crate) overflowed: u64,
 }
 
 impl Vault {
@@ -37,7 +39,7 @@ impl Vault {
             let passes = match SetCookie::parse(line) {
                 None => true,
                 Some(cookie) if cookie.is_deletion(asked.now) => delete(&mut hosts, host, asked, &cookie, &browser_has),
-                Some(cookie) => set(&mut hosts, host, asked, route, &cookie, &mut made.expire, &browser_has),
+                Some(cookie) => set(&mut hosts, host, asked, route, &cookie, &mut made, &browser_has),
             };
             made.passes.push(passes);
         }
@@ -84,7 +86,7 @@ fn set<'a>(
     asked: Asked<'a>,
     route: RouteCookies<'_>,
     cookie: &SetCookie<'a>,
-    expire: &mut Vec<BrowserCookie>,
+    made: &mut AnswerCookies,
     browser_has: impl Fn(&[u8]) -> bool,
 ) -> bool {
     let (name, path) = (cookie.name, cookie.path(asked.path));
@@ -92,6 +94,7 @@ fn set<'a>(
     if destination == Destination::Vault && hosts.put(host, cookie, asked).is_err() {
         let cookie = name.escape_ascii();
         tracing::warn!(%host, %cookie, "the vault of a session is full: the cookie is passed to the browser");
+        made.overflowed += 1;
         destination = Destination::Browser;
     }
     let Some(cookies) = hosts.at(host) else { return true };
@@ -100,9 +103,9 @@ fn set<'a>(
         let held = cookies.take_remembered(name);
         // Otherwise the application would get two values with this name, one of which the browser could choose.
         if held.is_empty() && browser_has(name) {
-            expire.push(BrowserCookie::of_host(name, path));
+            made.expire.push(BrowserCookie::of_host(name, path));
         }
-        expire.extend(held);
+        made.expire.extend(held);
         return false;
     }
     cookies.jar.remove_name(name);

@@ -279,6 +279,8 @@ async fn limits_of_the_jar_and_of_the_line() {
     let many: Vec<_> = (0..60).map(|number| format!("c{number}=1; HttpOnly; Path=/")).collect();
     browser.visit(&harness, "/x", &many.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(!browser.has("c49") && browser.has("c50") && browser.has("c59"));
+    let metrics = harness.gateway.metrics().to_text(crate::metrics::Gauges::default());
+    assert!(metrics.contains("exeunt_vault_overflows_total 11\n"), "{metrics}");
     assert_eq!(browser.visit(&harness, "/x", &[]).matches("c").count(), 60);
 }
 
