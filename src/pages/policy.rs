@@ -10,7 +10,8 @@ use super::tabs::CLOSE_TABS;
 /// The script of the sign-in form adds a button that shows the password. The form works without it.
 pub(super) const SHOW_PASSWORD: &str = include_str!("show_password.js");
 
-/// The script of the goodbye page before the browser is redirected to other hosts: it tests which of them can be reached.
+/// The script of the goodbye page before the browser is redirected to other hosts. It tests which of them can be
+/// reached.
 pub(super) const LEAD_ON: &str = include_str!("lead_on.js");
 
 /// What the content security policy of a page has to allow.

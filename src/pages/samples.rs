@@ -57,6 +57,13 @@ fn session(text: &str, seconds: u64) -> SessionLine {
     }
 }
 
+/// The goodbye page with each of its scripts.
+fn goodbye_with_script(receipt: &Receipt, onward: &str, each: &mut impl FnMut(Page<'_>)) {
+    for script in [GoodbyeScript::CloseTabs, GoodbyeScript::LeadOn(onward)] {
+        each(Page::Goodbye { receipt: Some(receipt), unconfirmed: false, script });
+    }
+}
+
 /// Calls `each` with every page, made of `text` wherever a page takes one.
 pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     let (known, nobody) = (receipt(text), Receipt { user: None, steps: Vec::new(), ..receipt(text) });
@@ -89,14 +96,12 @@ pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     sessions(text, &mut each);
     each(Page::Confirm { action: text, next: None, user: None, problem: None });
     each(Page::Confirm { action: text, next: Some(text), user: Some(text), problem: Some(Reason::CrossSite) });
-    each(Page::Goodbye { receipt: None, unconfirmed: false, script: GoodbyeScript::None });
-    each(Page::Goodbye { receipt: Some(&nobody), unconfirmed: false, script: GoodbyeScript::None });
-    each(Page::Goodbye { receipt: Some(&unnamed), unconfirmed: false, script: GoodbyeScript::None });
-    each(Page::Goodbye { receipt: Some(&known), unconfirmed: false, script: GoodbyeScript::None });
-    each(Page::Goodbye { receipt: Some(&known), unconfirmed: true, script: GoodbyeScript::None });
-    for script in [GoodbyeScript::CloseTabs, GoodbyeScript::LeadOn(text)] {
-        each(Page::Goodbye { receipt: Some(&known), unconfirmed: false, script });
+    let receipts =
+        [(None, false), (Some(&nobody), false), (Some(&unnamed), false), (Some(&known), false), (Some(&known), true)];
+    for (receipt, unconfirmed) in receipts {
+        each(Page::Goodbye { receipt, unconfirmed, script: GoodbyeScript::None });
     }
+    goodbye_with_script(&known, text, &mut each);
     for reason in Reason::ALL {
         each(Page::Refused { refusal: &reason.into(), switch: None });
         each(Page::Refused {
