@@ -8,11 +8,13 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 use http::Method;
 use serde_json::Value;
+use thiserror::Error;
 
 use super::failure::CommandError;
 use super::print;
 use super::running::{Running, part};
 use super::table;
+
 use crate::admin::counted;
 use crate::config;
 use crate::values::invisible::visible;
@@ -82,12 +84,17 @@ pub(crate) struct Conditions {
 #[derive(Clone, Debug)]
 struct IpNetOrAddress(String);
 
+/// A text is neither an address nor a network.
+#[derive(Debug, Error)]
+#[error("write an address or a network: 10.1.2.3 or 10.1.0.0/16")]
+struct NotANetwork;
+
 impl FromStr for IpNetOrAddress {
-    type Err = &'static str;
+    type Err = NotANetwork;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_one = text.parse::<ipnet::IpNet>().is_ok() || text.parse::<std::net::IpAddr>().is_ok();
-        is_one.then(|| Self(text.to_owned())).ok_or("write an address or a network: 10.1.2.3 or 10.1.0.0/16")
+        is_one.then(|| Self(text.to_owned())).ok_or(NotANetwork)
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::str::FromStr;
 
+use thiserror::Error;
+
 use super::raw::RawTable;
 use super::refusal::ValueRefusal;
 
@@ -10,14 +12,19 @@ use super::refusal::ValueRefusal;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(u64, u64);
 
+/// A text is not a version.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("\"{0}\" is not a version: write 0.1")]
+pub struct NotAVersion(String);
+
 /// The version after 0.1.
 const NEXT: Version = Version(0, 2);
 
 impl FromStr for Version {
-    type Err = String;
+    type Err = NotAVersion;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("\"{text}\" is not a version: write 0.1");
+        let wrong = || NotAVersion(text.to_owned());
         let (major, rest) = text.trim_start_matches('v').split_once('.').ok_or_else(wrong)?;
         let minor = rest.split('.').next().unwrap_or(rest);
         Ok(Self(major.parse().map_err(|_| wrong())?, minor.parse().map_err(|_| wrong())?))
