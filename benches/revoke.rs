@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use exeunt::admin::client::ask;
-use exeunt::admin::{AdminSettings, AdminSocket, Reload, ReloadRefused, Reloaded};
+use exeunt::admin::{AdminSettings, AdminSocket, Reload, ReloadRefused, ReloadReport};
 use exeunt::audit::Log;
 use exeunt::config;
 use exeunt::proxy::listener;
@@ -65,7 +65,7 @@ struct NoReload;
 
 #[async_trait]
 impl Reload for NoReload {
-    async fn reload(self: Arc<Self>) -> Result<Reloaded, ReloadRefused> {
+    async fn reload(self: Arc<Self>) -> Result<ReloadReport, ReloadRefused> {
         Err(ReloadRefused { report: String::new() })
     }
 }

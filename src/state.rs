@@ -147,10 +147,10 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::values::mac::Purpose;
+    use crate::values::mac::MacPurpose;
 
     fn same(one: &MacKeys, other: &MacKeys) -> bool {
-        other.verify(Purpose::Receipt, &[b"a"], &one.sign(Purpose::Receipt, &[b"a"]))
+        other.verify(MacPurpose::Receipt, &[b"a"], &one.sign(MacPurpose::Receipt, &[b"a"]))
     }
 
     fn names(folder: &Path) -> Vec<String> {

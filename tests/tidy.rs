@@ -17,6 +17,7 @@ mod tidy {
     pub mod dependencies;
     pub mod errors;
     pub mod lines;
+    pub mod names;
     pub mod order;
     pub mod shape;
     pub mod source;
@@ -25,7 +26,7 @@ mod tidy {
 
 use tidy::order::Order;
 use tidy::source::{Finding, Source};
-use tidy::{circles, dependencies, errors, lines, shape, source, walls};
+use tidy::{circles, dependencies, errors, lines, names, shape, source, walls};
 
 /// Every source, by one rule.
 fn holds(rule: impl Fn(&Source) -> Vec<Finding>) {
@@ -66,6 +67,12 @@ fn exceptions_from_lints_have_a_reason() {
 #[test]
 fn errors_are_types() {
     holds(errors::texts);
+}
+
+#[test]
+fn a_name_stands_for_one_type() {
+    let shared = names::shared(source::tree());
+    assert!(shared.is_empty(), "{} names of several types:\n  {}\n", shared.len(), shared.join("\n  "));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::filter::{BadFilter, SessionFilter};
-use super::operator::{self, Done, Operator};
-use super::{Reload, ReloadRefused, Reloaded};
+use super::operator::{self, OperationResult, Operator};
+use super::{Reload, ReloadRefused, ReloadReport};
 use crate::audit::Act;
 use crate::gateway::Gateway;
 use crate::session::record::Session;
@@ -86,13 +86,13 @@ impl<'a> AdminRequest<'a> {
                 let (ended, confirmed) = gateway.revoke_selected(selected).await;
                 let body = json!({ "sessions_ended": ended, "confirmed": confirmed });
                 let status = if confirmed { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                let done = Done { done: ended > 0, sessions_ended: ended };
+                let done = OperationResult { done: ended > 0, sessions_ended: ended };
                 (Act::RevokeSelected, Some(query.into()), (Reply::json(status, &body), done))
             }
             Self::Unban(user) => {
                 let done = gateway.unban(&user);
                 let reply = Reply::json(StatusCode::OK, &json!({ "user": user, "was_banned": done }));
-                (Act::Unban, Some(user), (reply, Done { done, sessions_ended: 0 }))
+                (Act::Unban, Some(user), (reply, OperationResult { done, sessions_ended: 0 }))
             }
             Self::Reload => (Act::Reload, None, reloaded(reload.reload().await)),
             Self::Revoke(handle) => {
@@ -138,36 +138,36 @@ async fn session(handle: &str, gateway: &Arc<Gateway>) -> Reply {
     Reply::json(StatusCode::OK, &body)
 }
 
-fn reloaded(result: Result<Reloaded, ReloadRefused>) -> (Reply, Done) {
+fn reloaded(result: Result<ReloadReport, ReloadRefused>) -> (Reply, OperationResult) {
     match result {
         Ok(reloaded) => {
-            let done = Done { done: true, sessions_ended: reloaded.sessions_ended };
+            let done = OperationResult { done: true, sessions_ended: reloaded.sessions_ended };
             (Reply::json(StatusCode::OK, &reloaded), done)
         }
         Err(ReloadRefused { report }) => {
             let message = "The configuration was refused, and nothing has changed.";
             let body = json!({ "error": "reload_refused", "message": message, "report": report });
-            (Reply::json(StatusCode::UNPROCESSABLE_ENTITY, &body), Done::default())
+            (Reply::json(StatusCode::UNPROCESSABLE_ENTITY, &body), OperationResult::default())
         }
     }
 }
 
-fn revoked(receipt: Option<Receipt>) -> (Reply, Done) {
+fn revoked(receipt: Option<Receipt>) -> (Reply, OperationResult) {
     match receipt {
-        Some(receipt) => (Reply::json(StatusCode::OK, &receipt), Done { done: true, sessions_ended: 1 }),
-        None => (no_session(), Done::default()),
+        Some(receipt) => (Reply::json(StatusCode::OK, &receipt), OperationResult { done: true, sessions_ended: 1 }),
+        None => (no_session(), OperationResult::default()),
     }
 }
 
-fn all_revoked(receipts: Result<Vec<Receipt>, Unavailable>) -> (Reply, Done) {
+fn all_revoked(receipts: Result<Vec<Receipt>, Unavailable>) -> (Reply, OperationResult) {
     match receipts {
         Ok(receipts) => {
-            let done = Done { done: !receipts.is_empty(), sessions_ended: receipts.len() };
+            let done = OperationResult { done: !receipts.is_empty(), sessions_ended: receipts.len() };
             (Reply::json(StatusCode::OK, &receipts), done)
         }
         Err(Unavailable) => {
             let message = "The session store has not confirmed that all sessions of this user have ended: try again.";
-            (refused(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message), Done::default())
+            (refused(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message), OperationResult::default())
         }
     }
 }

@@ -20,14 +20,14 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there was no answer.
 #[derive(Debug)]
-pub enum NoAnswer {
+pub enum AdminCallError {
     /// No program listens on the socket, or this user may not connect.
     Unreachable(io::Error),
     /// There was no valid answer in time.
     Broken(String),
 }
 
-impl NoAnswer {
+impl AdminCallError {
     /// Whether no program listens on the socket.
     pub fn is_absence(&self) -> bool {
         use io::ErrorKind::{ConnectionRefused, NotFound};
@@ -35,7 +35,7 @@ impl NoAnswer {
     }
 }
 
-impl fmt::Display for NoAnswer {
+impl fmt::Display for AdminCallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(error) => write!(f, "the running gateway cannot be reached: {error}"),
@@ -47,12 +47,12 @@ impl fmt::Display for NoAnswer {
 /// Sends one request to the socket at `path` and waits for the answer's status and JSON.
 ///
 /// # Errors
-/// [`NoAnswer`]. An answer with an error status is not an error here.
-pub async fn ask(path: &Path, method: Method, target: &str) -> Result<(StatusCode, Value), NoAnswer> {
-    let stream = UnixStream::connect(path).await.map_err(NoAnswer::Unreachable)?;
+/// [`AdminCallError`]. An answer with an error status is not an error here.
+pub async fn ask(path: &Path, method: Method, target: &str) -> Result<(StatusCode, Value), AdminCallError> {
+    let stream = UnixStream::connect(path).await.map_err(AdminCallError::Unreachable)?;
     let answer = tokio::time::timeout(TIMEOUT, exchange(stream, method, target));
-    let answer = answer.await.map_err(|_| NoAnswer::Broken("it took too long".to_owned()))?;
-    answer.map_err(|error| NoAnswer::Broken(error.to_string()))
+    let answer = answer.await.map_err(|_| AdminCallError::Broken("it took too long".to_owned()))?;
+    answer.map_err(|error| AdminCallError::Broken(error.to_string()))
 }
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;

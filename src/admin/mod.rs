@@ -25,7 +25,7 @@ mod server;
 use std::path::PathBuf;
 
 pub use self::monitoring::Monitoring;
-pub use self::reload::{Reload, ReloadRefused, Reloaded, counted};
+pub use self::reload::{Reload, ReloadRefused, ReloadReport, counted};
 pub use self::server::AdminSocket;
 
 /// The default path of the socket, relative to the folder of the configuration.

@@ -66,7 +66,7 @@ impl Monitoring {
         let accepting = Arc::clone(&self.accepting);
         let answer = move |request: Request<Incoming>, _| {
             let gauges = gateway.gauges(open_connections());
-            let state = State { accepting: accepting.load(Ordering::Relaxed), gauges };
+            let state = GatewayStatus { accepting: accepting.load(Ordering::Relaxed), gauges };
             let reply = answer(request.method(), request.uri().path(), &gateway, state);
             async move { reply }
         };
@@ -76,12 +76,12 @@ impl Monitoring {
 
 /// The state of the gateway at the time of a request.
 #[derive(Clone, Copy, Debug)]
-struct State {
+struct GatewayStatus {
     accepting: bool,
     gauges: Gauges,
 }
 
-fn answer(method: &Method, path: &str, gateway: &Gateway, state: State) -> Reply {
+fn answer(method: &Method, path: &str, gateway: &Gateway, state: GatewayStatus) -> Reply {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return not_here(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Only GET and HEAD are allowed here.")
             .with(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -97,7 +97,7 @@ fn answer(method: &Method, path: &str, gateway: &Gateway, state: State) -> Reply
     }
 }
 
-fn readiness(state: State) -> Reply {
+fn readiness(state: GatewayStatus) -> Reply {
     let ready = state.accepting && state.gauges.store_trusted;
     let word = |fine: bool, otherwise: &'static str| if fine { "ok" } else { otherwise };
     let body = json!({
@@ -124,7 +124,7 @@ mod tests {
     fn ready_means_accepting_and_with_a_store() {
         for (accepting, store_trusted, want) in [(true, true, 200), (false, true, 503), (true, false, 503)] {
             let gauges = Gauges { store_trusted, ..Gauges::default() };
-            let reply = readiness(State { accepting, gauges });
+            let reply = readiness(GatewayStatus { accepting, gauges });
             assert_eq!(reply.status, want, "{accepting} {store_trusted}");
         }
     }

@@ -10,7 +10,7 @@ pub(super) type Operator = Option<u32>;
 
 /// The result of a request that changes something.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Done {
+pub(super) struct OperationResult {
     /// Whether something was changed.
     pub(super) done: bool,
     /// The number of sessions that it ended.
@@ -21,7 +21,7 @@ pub(super) struct Done {
 pub(super) async fn note(
     operator: Operator,
     (act, about): (Act, Option<&str>),
-    Done { done, sessions_ended }: Done,
+    OperationResult { done, sessions_ended }: OperationResult,
     gateway: &Gateway,
 ) {
     let operator = name(operator).await;

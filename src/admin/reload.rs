@@ -16,12 +16,12 @@ pub trait Reload: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// The configuration is refused; then nothing has changed.
-    async fn reload(self: Arc<Self>) -> Result<Reloaded, ReloadRefused>;
+    async fn reload(self: Arc<Self>) -> Result<ReloadReport, ReloadRefused>;
 }
 
 /// What a reload changed.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Reloaded {
+pub struct ReloadReport {
     /// Keys of the configuration, by their full names, and `exeunt.key` if the key file has changed.
     pub changed: Vec<String>,
     /// The changes of users in the users' file.
@@ -44,7 +44,7 @@ pub struct ReloadRefused {
     pub report: String,
 }
 
-impl fmt::Display for Reloaded {
+impl fmt::Display for ReloadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let UserChanges { added, changed, removed } = self.users;
         if !self.changed.is_empty() {
@@ -80,10 +80,10 @@ mod tests {
 
     #[test]
     fn changes_are_reported_in_a_few_lines() {
-        let nothing = Reloaded::default();
+        let nothing = ReloadReport::default();
         assert!(nothing.to_string().starts_with("no key and no user has changed"), "{nothing}");
         let users = UserChanges { added: 1, changed: 0, removed: 2 };
-        let much = Reloaded {
+        let much = ReloadReport {
             changed: vec!["limits.idle".into(), "exeunt.key".into()],
             users,
             sessions_ended: 1,

@@ -58,7 +58,7 @@ pub(crate) fn resource<'a>(text: &'a str, facts: &RequestFacts<'_>, hosts: &OwnH
 
 /// An `If` header, split at the tags that name the resources of its conditions.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Conditions<'a>(Vec<Part<'a>>);
+pub(crate) struct IfHeader<'a>(Vec<Part<'a>>);
 
 /// A part of an `If` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub(crate) enum Part<'a> {
     Other(&'a str),
 }
 
-impl<'a> Conditions<'a> {
+impl<'a> IfHeader<'a> {
     /// Reads the header's value; `None` if it has no tags.
     ///
     /// # Errors
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn tags_are_distinguished_from_tokens() {
         let upper = |value: &str| {
-            let conditions = Conditions::read(value)?;
+            let conditions = IfHeader::read(value)?;
             Ok(conditions.map(|some| some.with_tags(|tag| Ok::<_, Reason>(tag.to_uppercase())).unwrap()))
         };
         let cases = [

@@ -35,7 +35,7 @@ impl FileTarget {
         let file = RotatingFile::open(settings)?;
         let queue = Arc::<LineQueue>::default();
         let (lines, clock, counted) = (Arc::clone(&queue), clock.clone(), Arc::clone(metrics));
-        let writer = Writer { file, queue: lines, clock, metrics: counted, reported: None };
+        let writer = AuditFileWriter { file, queue: lines, clock, metrics: counted, reported: None };
         thread::Builder::new().name("audit-file".into()).spawn(move || writer.run())?;
         Ok(Self { queue, metrics: Arc::clone(metrics) })
     }
@@ -67,7 +67,7 @@ impl Drop for FileTarget {
     }
 }
 
-struct Writer {
+struct AuditFileWriter {
     file: RotatingFile,
     queue: Arc<LineQueue>,
     clock: Clock,
@@ -76,7 +76,7 @@ struct Writer {
     reported: Option<Moment>,
 }
 
-impl Writer {
+impl AuditFileWriter {
     fn run(mut self) {
         let (mut lines, mut no_access) = (Vec::new(), Vec::new());
         while let Some(lost) = self.queue.take(&mut lines, &mut no_access) {

@@ -31,7 +31,7 @@ pub(crate) use self::access::AccessLine;
 pub(crate) use self::event::Event;
 pub use self::log::{Log, Messages};
 pub use self::log_settings::{Format, LogSettings};
-pub(crate) use self::operation::{Act, Operation, UserChange};
+pub(crate) use self::operation::{Act, Operation, UserChangeKind};
 pub(crate) use self::settings::WebhookSecrets;
 pub use self::settings::{AuditSettings, FileSettings, WebhookSettings};
 pub use self::targets::{AuditProblem, AuditTargets};

@@ -23,7 +23,7 @@ pub(crate) enum Operation<'a> {
         /// The user's name.
         user: &'a str,
         /// The kind of change.
-        change: UserChange,
+        change: UserChangeKind,
     },
     /// The gateway accepts connections.
     Started {
@@ -66,7 +66,7 @@ impl Act {
 
 /// How the entry of a user changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum UserChange {
+pub(crate) enum UserChangeKind {
     /// The user is new.
     Added,
     /// The password, the groups or another field changed.
@@ -75,7 +75,7 @@ pub(crate) enum UserChange {
     Removed,
 }
 
-impl UserChange {
+impl UserChangeKind {
     /// The stable name in log lines.
     pub(crate) const fn id(self) -> &'static str {
         match self {

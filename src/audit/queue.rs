@@ -48,7 +48,7 @@ struct LineQueueState {
     events: Vec<u8>,
     access: Vec<u8>,
     lost: DroppedLines,
-    writer: Writer,
+    writer: WriterState,
     /// Whether a thread waits for the queues to be empty.
     hurry: bool,
     closed: bool,
@@ -63,7 +63,7 @@ pub(super) struct DroppedLines {
 
 /// The state of the writing thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Writer {
+enum WriterState {
     /// It writes, or collects the access lines of a tick.
     #[default]
     Busy,
@@ -87,8 +87,8 @@ impl LineQueue {
         }
         queue.extend_from_slice(line);
         // No system call for an access line while the writer is awake anyway.
-        if rank != Rank::Access || state.writer == Writer::Resting || state.access.len() >= PROMPT {
-            state.writer = Writer::Busy;
+        if rank != Rank::Access || state.writer == WriterState::Resting || state.access.len() >= PROMPT {
+            state.writer = WriterState::Busy;
             self.comes.notify_one();
         }
         true
@@ -116,7 +116,7 @@ impl LineQueue {
     /// Waits until everything is written, at most for `patience` without progress.
     pub(super) fn flush(&self, patience: Duration) {
         let mut state = self.state.lock();
-        while !(state.is_empty() && state.writer == Writer::Resting) {
+        while !(state.is_empty() && state.writer == WriterState::Resting) {
             state.hurry = true;
             self.comes.notify_one();
             if self.done.wait_for(&mut state, patience).timed_out() {
@@ -150,7 +150,7 @@ impl LineQueue {
             self.done.notify_all();
             self.comes.wait(state);
         }
-        state.writer = Writer::Busy;
+        state.writer = WriterState::Busy;
     }
 }
 
@@ -167,6 +167,6 @@ impl LineQueueState {
         self.events.shrink_to(KEPT);
         self.access.shrink_to(KEPT);
         self.hurry = false;
-        self.writer = Writer::Resting;
+        self.writer = WriterState::Resting;
     }
 }

@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::outbound::Endpoint;
+use crate::outbound::OutboundEndpoint;
 
 /// The targets of events besides the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct FileSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookSettings {
     /// The address of the receiver.
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: OutboundEndpoint,
     /// The keys with which requests are signed.
     pub(crate) secrets: WebhookSecrets,
     /// The certificate authorities trusted for the receiver; `None` for those of the operating system.

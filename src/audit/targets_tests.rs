@@ -27,9 +27,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::settings::{AuditSettings, FileSettings, WebhookSecrets, WebhookSettings};
 use super::targets::AuditTargets;
 use super::webhook::Backoff;
-use super::{Act, Event, Operation, UserChange};
+use super::{Act, Event, Operation, UserChangeKind};
 use crate::metrics::{Gauges, Metrics};
-use crate::outbound::Endpoint;
+use crate::outbound::OutboundEndpoint;
 use crate::values::application_outcome::ApplicationOutcome;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
@@ -153,7 +153,7 @@ fn of_operations() -> Vec<(Event<'static>, Option<Value>)> {
                 "done": "yes", "sessions_ended": 2 })),
         ),
         (
-            Event::Operation(Operation::UserChanged { user: "bob", change: UserChange::Removed }),
+            Event::Operation(Operation::UserChanged { user: "bob", change: UserChangeKind::Removed }),
             Some(json!({ "event": "user_changed", "user": "bob", "change": "removed" })),
         ),
         (
@@ -310,7 +310,7 @@ async fn verified(request: Request<Incoming>) -> Received {
 }
 
 fn hook(url: &str, authorities: Option<Vec<CertificateDer<'static>>>) -> AuditSettings {
-    let (endpoint, secrets) = (Endpoint::parse(url).unwrap(), WebhookSecrets::parse(SECRET).unwrap());
+    let (endpoint, secrets) = (OutboundEndpoint::parse(url).unwrap(), WebhookSecrets::parse(SECRET).unwrap());
     AuditSettings { file: None, webhook: Some(WebhookSettings { endpoint, secrets, authorities }) }
 }
 

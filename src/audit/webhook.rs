@@ -18,7 +18,7 @@ use super::outbox::Outbox;
 use super::record::AuditRecord;
 use super::settings::{WebhookSecrets, WebhookSettings};
 use crate::metrics::{AuditTarget, Metrics};
-use crate::outbound::{Client, NoAnswer};
+use crate::outbound::{OutboundClient, OutboundError};
 use crate::values::time::{Clock, WallTime};
 
 /// The timeout of one attempt.
@@ -63,7 +63,7 @@ impl WebhookTarget {
         metrics: &Arc<Metrics>,
     ) -> io::Result<Self> {
         let WebhookSettings { endpoint, secrets, authorities } = settings;
-        let client = Client::new(endpoint, authorities.as_deref())?;
+        let client = OutboundClient::new(endpoint, authorities.as_deref())?;
         let outbox = Arc::<Outbox>::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (sent, clock, counted) = (Arc::clone(&outbox), clock.clone(), Arc::clone(metrics));
@@ -101,7 +101,7 @@ fn keys(secrets: &WebhookSecrets) -> Vec<hmac::Key> {
 }
 
 struct Delivery {
-    client: Client,
+    client: OutboundClient,
     keys: Vec<hmac::Key>,
     backoff: Backoff,
     outbox: Arc<Outbox>,
@@ -149,7 +149,7 @@ impl Delivery {
         false
     }
 
-    async fn send(&mut self, record: &AuditRecord) -> Result<StatusCode, NoAnswer> {
+    async fn send(&mut self, record: &AuditRecord) -> Result<StatusCode, OutboundError> {
         let lines = signed(&record.id, self.clock.wall(), &record.json, &self.keys);
         self.client.post(&lines, &record.json).await
     }

@@ -12,7 +12,7 @@ use crate::values::own_hosts::OwnHosts;
 use super::{Configuration, configured, keys, print, terminal};
 
 #[derive(Debug, Args)]
-pub(super) struct Check {
+pub(super) struct CheckArgs {
     #[command(flatten)]
     which: Configuration,
     /// After an upgrade from this version, such as 0.1: note the changed defaults that matter for this configuration
@@ -21,7 +21,7 @@ pub(super) struct Check {
 }
 
 /// Reports every problem.
-pub(super) fn command(check: &Check) -> ExitCode {
+pub(super) fn command(check: &CheckArgs) -> ExitCode {
     let look = |path: &Path| Look { machine: Machine::this(path), since: check.since };
     match read(&check.which, |path| config::check(path, &look(path))) {
         Ok(Loaded { path, warnings, settings }) => {
@@ -73,9 +73,9 @@ pub(super) fn load_for_store(which: &Configuration, store: &StoreChoice) -> Resu
     read(which, |path| config::load_for_store(path, store))
 }
 
-type Read = Result<(Settings, Report), Report>;
+type ConfigResult = Result<(Settings, Report), Report>;
 
-fn read(which: &Configuration, read: impl FnOnce(&Path) -> Read) -> Result<Loaded, NotLoaded> {
+fn read(which: &Configuration, read: impl FnOnce(&Path) -> ConfigResult) -> Result<Loaded, NotLoaded> {
     let path = which.config.clone().or_else(config::find).ok_or_else(|| {
         eprint!("{NOTHING_FOUND}");
         NotLoaded

@@ -13,7 +13,7 @@ use super::running::Running;
 use super::{Configuration, keys, print};
 use crate::config::StoreChoice;
 use crate::credentials::user_file::lock::LockedFile;
-use crate::state::edit::{self, KeyChange, NotChanged};
+use crate::state::edit::{self, KeyChange, KeysNotChanged};
 use crate::state::{self, KEY_FILE};
 
 /// Lists and rotates the keys of the key file.
@@ -99,10 +99,10 @@ pub(crate) struct OneKey {
 /// Runs the command. Exit code 0, or 1 with the reason on standard error.
 pub(super) fn run(command: KeyCommand) -> ExitCode {
     let (which, work) = match command {
-        KeyCommand::List(ListKeys { json, which }) => (which, Work::List { json }),
-        KeyCommand::Add(AddKey { first, which }) => (which, Work::Change(KeyChange::Add { first })),
-        KeyCommand::Use(OneKey { key, which }) => (which, Work::Change(KeyChange::Use(key))),
-        KeyCommand::Remove(OneKey { key, which }) => (which, Work::Change(KeyChange::Remove(key))),
+        KeyCommand::List(ListKeys { json, which }) => (which, KeyAction::List { json }),
+        KeyCommand::Add(AddKey { first, which }) => (which, KeyAction::Change(KeyChange::Add { first })),
+        KeyCommand::Use(OneKey { key, which }) => (which, KeyAction::Change(KeyChange::Use(key))),
+        KeyCommand::Remove(OneKey { key, which }) => (which, KeyAction::Change(KeyChange::Remove(key))),
     };
     // The problems of the configuration have been printed.
     let Ok(Loaded { settings, .. }) = check::load(&which) else { return ExitCode::FAILURE };
@@ -112,13 +112,13 @@ pub(super) fn run(command: KeyCommand) -> ExitCode {
         running: Running::of(ConfigFile { config: which.config }),
     };
     print::finish(match work {
-        Work::List { json } => file.list(json),
-        Work::Change(change) => file.change(&change),
+        KeyAction::List { json } => file.list(json),
+        KeyAction::Change(change) => file.change(&change),
     })
 }
 
 /// The action of a command.
-enum Work {
+enum KeyAction {
     List { json: bool },
     Change(KeyChange),
 }
@@ -173,12 +173,12 @@ impl KeyFile {
         Ok(keys.short_fingerprints())
     }
 
-    fn not_changed(&self, problem: NotChanged) -> CommandError {
+    fn not_changed(&self, problem: KeysNotChanged) -> CommandError {
         let help = match problem {
-            NotChanged::Bad(_) => "remove old ones: exeunt key remove FINGERPRINT",
-            NotChanged::Unknown => "list them: exeunt key list",
-            NotChanged::Signs => "sign with another one first: exeunt key use FINGERPRINT",
-            NotChanged::NoRandomness => "try again",
+            KeysNotChanged::Bad(_) => "remove old ones: exeunt key remove FINGERPRINT",
+            KeysNotChanged::Unknown => "list them: exeunt key list",
+            KeysNotChanged::Signs => "sign with another one first: exeunt key use FINGERPRINT",
+            KeysNotChanged::NoRandomness => "try again",
         };
         CommandError::new(format!("{}: {problem}; nothing was changed", self.path.display()), help)
     }

@@ -71,10 +71,10 @@ enum Command {
     Demo(demo::Demo),
     /// List all problems of a configuration: line, key, what to write
     #[command(after_help = CHECK_HELP)]
-    Check(check::Check),
+    Check(check::CheckArgs),
     /// Make the running gateway read its configuration, its users and its keys again
     #[command(after_help = RELOAD_HELP)]
-    Reload(reload::Reload),
+    Reload(reload::ReloadArgs),
     /// List the presets for well-known applications, or show one
     #[command(after_help = PRESETS_HELP)]
     Presets(presets::Presets),

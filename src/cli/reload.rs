@@ -10,7 +10,7 @@ use super::running::Running;
 
 /// The arguments of `exeunt reload`.
 #[derive(Clone, Debug, Args)]
-pub(super) struct Reload {
+pub(super) struct ReloadArgs {
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -19,11 +19,11 @@ pub(super) struct Reload {
 }
 
 /// Runs the command. Exit code 0, or 1 with all problems on standard error.
-pub(super) fn run(arguments: &Reload) -> ExitCode {
+pub(super) fn run(arguments: &ReloadArgs) -> ExitCode {
     print::finish(reload(arguments))
 }
 
-fn reload(arguments: &Reload) -> Result<String, CommandError> {
+fn reload(arguments: &ReloadArgs) -> Result<String, CommandError> {
     let reloaded = arguments.running.reload()?;
     if arguments.json {
         let json = serde_json::to_string_pretty(&reloaded);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::configured::ConfigFile;
 use super::failure::CommandError;
-use crate::admin::{DEFAULT_SOCKET, ReloadRefused, Reloaded, client, counted};
+use crate::admin::{DEFAULT_SOCKET, ReloadRefused, ReloadReport, client, counted};
 
 /// Selects a running gateway.
 #[derive(Clone, Debug, Args)]
@@ -50,7 +50,7 @@ impl Running {
     ///
     /// # Errors
     /// It is not running, or it refused; nothing has changed.
-    pub(super) fn reload(&self) -> Result<Reloaded, Unanswered> {
+    pub(super) fn reload(&self) -> Result<ReloadReport, Unanswered> {
         let (status, answer) = self.request(Method::POST, "/reload")?;
         let unknown =
             |_| CommandError::new("the gateway's answer cannot be read", "check that both have the same version");

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::admin::{AdminSettings, AdminSocket, Monitoring, Reload, ReloadRefused, Reloaded};
+use crate::admin::{AdminSettings, AdminSocket, Monitoring, Reload, ReloadRefused, ReloadReport};
 use crate::audit::{Event, Format, Log, LogSettings, Operation};
 use crate::config::{self, Report, Settings, StartValues};
 use crate::gateway::Gateway;
@@ -79,7 +79,7 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
 }
 
 /// What is kept from one start to the next.
-fn open(settings: &Settings) -> Result<Kept, ServeError> {
+fn open(settings: &Settings) -> Result<StartState, ServeError> {
     let keys = keys::open(&settings.state)?;
     let store = stores::open(&settings.store, &settings.state, &keys)?;
     Ok((keys, store))
@@ -129,9 +129,9 @@ fn fail(log: &Log, problem: &dyn Display) {
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The state that is kept from one start to the next.
-pub(super) type Kept = (GatewayKeys, Option<OpenStore>);
+pub(super) type StartState = (GatewayKeys, Option<OpenStore>);
 
-async fn serve(path: PathBuf, settings: Settings, kept: Kept, log: Log) -> Result<(), ServeError> {
+async fn serve(path: PathBuf, settings: Settings, kept: StartState, log: Log) -> Result<(), ServeError> {
     open_files::raise_limit(settings.server.connections);
     let signals = Signals::install().map_err(ServeError::Signals)?;
     let mut inherited = Inherited::from_environment().map_err(ServeError::Inherited)?;
@@ -163,7 +163,7 @@ fn not_listening(log: &Log, path: &Path, error: BindError) -> ServeError {
 pub(super) async fn run(
     path: Option<PathBuf>,
     settings: Settings,
-    (GatewayKeys { keys, file }, store): Kept,
+    (GatewayKeys { keys, file }, store): StartState,
     log: Log,
     listeners: Vec<Listener>,
     signals: Signals,
@@ -267,7 +267,7 @@ struct ManagedReload(Arc<Reloader>);
 
 #[async_trait]
 impl Reload for ManagedReload {
-    async fn reload(self: Arc<Self>) -> Result<Reloaded, ReloadRefused> {
+    async fn reload(self: Arc<Self>) -> Result<ReloadReport, ReloadRefused> {
         let reload = Arc::clone(&self.0) as Arc<dyn Reload>;
         // In its own task, so that it is completed even if the caller disconnects: a service manager that is not
         // notified of the end of a reload considers the service failed.

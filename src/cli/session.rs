@@ -65,7 +65,7 @@ pub(crate) enum SessionCommand {
 
 /// Conditions that select sessions.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Conditions {
+pub(crate) struct SessionConditions {
     /// Only those of this user
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -98,7 +98,7 @@ impl FromStr for IpNetOrAddress {
     }
 }
 
-impl Conditions {
+impl SessionConditions {
     /// The same conditions as a query of the admin socket.
     fn query(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -122,7 +122,7 @@ impl Conditions {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct List {
     #[command(flatten)]
-    conditions: Conditions,
+    conditions: SessionConditions,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -152,7 +152,7 @@ pub(crate) struct Revoke {
     #[arg(value_name = "SESSION", conflicts_with_all = ["user", "address", "idle_longer_than", "older_than", "all"])]
     session: Option<String>,
     #[command(flatten)]
-    conditions: Conditions,
+    conditions: SessionConditions,
     /// All sessions of all users; asks for confirmation
     #[arg(long, conflicts_with_all = ["user", "address", "idle_longer_than", "older_than"])]
     all: bool,

@@ -17,10 +17,10 @@ use super::{Configuration, check, keys, print};
 pub(crate) enum StoreCommand {
     /// Check the integrity of the whole file, also while the gateway runs
     #[command(after_help = "Examples:\n  exeunt store check\n  exeunt store check --file /root/copy-of-sessions.db")]
-    Check(Which),
+    Check(StoreFileArgs),
     /// Return the space of ended sessions to the disk, while the gateway does not run
     #[command(after_help = "Example:\n  systemctl stop exeunt && exeunt store vacuum; systemctl start exeunt")]
-    Vacuum(Which),
+    Vacuum(StoreFileArgs),
     /// Copy all sessions into another store, while no gateway runs: to a Redis server, or back into a file
     #[command(after_help = COPY_HELP)]
     Copy(Box<Copy>),
@@ -40,7 +40,7 @@ Exit codes: 0 copied, 1 it failed and the message says whether a part was copied
 
 /// Selects the file.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Which {
+pub(crate) struct StoreFileArgs {
     /// The file [default: that of the configuration]
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     file: Option<PathBuf>,
@@ -66,7 +66,7 @@ fn done(path: Option<&Path>, work: fn(&Path) -> Result<Contents, StoreProblem>) 
     Ok(format!("{}: sound, sessions {sessions}, users {users}, bytes {bytes}\n", path.display()))
 }
 
-impl Which {
+impl StoreFileArgs {
     /// The file; `None` if sessions are not kept in a file. Problems of the configuration have been printed.
     fn path(&self) -> Result<Option<PathBuf>, check::NotLoaded> {
         if let Some(file) = &self.file {

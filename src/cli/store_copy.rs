@@ -105,7 +105,7 @@ pub(super) fn run(command: &Copy) -> ExitCode {
     let Some(log) = open_log(settings.log) else { return ExitCode::FAILURE };
     let state = keys::of_service(&settings.state);
     let names = (&*command.from.text, &*command.to.text);
-    let work = Work { state, names, clock: Clock::system() };
+    let work = CopyJob { state, names, clock: Clock::system() };
     until_stopped(&settings.server, &log, async {
         let copied = work.copy(&settings.store, &to.settings.store, command.replace).await?;
         print::to_standard_output(work.report(copied).as_bytes());
@@ -114,13 +114,13 @@ pub(super) fn run(command: &Copy) -> ExitCode {
 }
 
 /// The common data of both stores.
-struct Work<'a> {
+struct CopyJob<'a> {
     state: PathBuf,
     names: (&'a str, &'a str),
     clock: Clock,
 }
 
-impl Work<'_> {
+impl CopyJob<'_> {
     async fn copy(&self, from: &StoreChoice, to: &StoreChoice, replace: bool) -> Result<Copied, CopyError> {
         if from.is_same(to, &self.state) {
             return Err(CopyError::SameStore(self.names.0.to_owned(), self.names.1.to_owned()));

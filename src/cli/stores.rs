@@ -19,12 +19,12 @@ use super::keys::{self, GatewayKeys};
 
 /// An open store, and its file of pending ends.
 pub(super) struct OpenStore {
-    place: Place,
+    place: StoreLocation,
     pub(super) pending: PendingEnds,
 }
 
 /// The location of a store.
-enum Place {
+enum StoreLocation {
     /// An open file.
     File(Arc<SqliteStore>),
     /// A server, which is connected later.
@@ -53,13 +53,13 @@ impl OpenStore {
     /// The store in this file, which is created if it does not exist.
     pub(super) fn at(path: &Path) -> Result<Self, OpenStoreError> {
         let (store, pending) = in_file(path)?;
-        Ok(Self { place: Place::File(store), pending })
+        Ok(Self { place: StoreLocation::File(store), pending })
     }
 
     /// The store on a server. Pending ends are kept in this folder.
     fn on(address: &RedisAddress, staleness: Duration, state: &Path) -> Result<Self, OpenStoreError> {
         let pending = pending_of_server(state)?;
-        Ok(Self { place: Place::Server { address: address.clone(), staleness }, pending })
+        Ok(Self { place: StoreLocation::Server { address: address.clone(), staleness }, pending })
     }
 
     /// Connects to the store if it is on a server. Tries several times, because both may be starting.
@@ -70,8 +70,8 @@ impl OpenStore {
     ) -> Result<(StoreInUse, PendingEnds), OpenStoreError> {
         let Self { place, pending } = self;
         let (address, staleness) = match place {
-            Place::File(store) => return Ok((StoreInUse::File(store), pending)),
-            Place::Server { address, staleness } => (address, staleness),
+            StoreLocation::File(store) => return Ok((StoreInUse::File(store), pending)),
+            StoreLocation::Server { address, staleness } => (address, staleness),
         };
         let store = connected(&address, staleness, clock, keys).await?;
         Ok((StoreInUse::Server(store), pending))

@@ -65,7 +65,7 @@ pub(crate) struct SetUser {
     #[arg(value_name = "NAME")]
     user: String,
     #[command(flatten)]
-    file: UsersFile,
+    file: UsersFileArgs,
     /// A group of this user; repeat it for several, and write --group "" for none [default: as before]
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,
@@ -93,7 +93,7 @@ pub(crate) struct RemoveUser {
     #[arg(value_name = "NAME")]
     user: String,
     #[command(flatten)]
-    file: UsersFile,
+    file: UsersFileArgs,
 }
 
 /// The arguments of `exeunt user list`.
@@ -103,7 +103,7 @@ pub(crate) struct ListUsers {
     #[arg(value_name = "NAME")]
     user: Option<String>,
     #[command(flatten)]
-    file: UsersFile,
+    file: UsersFileArgs,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -120,7 +120,7 @@ pub(crate) struct UnbanUser {
 }
 
 #[derive(Clone, Debug, Args)]
-struct UsersFile {
+struct UsersFileArgs {
     /// The users' file [default: that of the configuration, else ./users.toml]
     #[arg(long = "file", value_name = "FILE", conflicts_with = "config")]
     path: Option<PathBuf>,
@@ -128,7 +128,7 @@ struct UsersFile {
     config: ConfigFile,
 }
 
-impl UsersFile {
+impl UsersFileArgs {
     /// The gateway that reads this file according to the given configuration or the default one; `None` if none does.
     fn read_by(self, path: &Path) -> Result<Option<Running>, CommandError> {
         let is_named = self.path.is_some();
@@ -146,7 +146,7 @@ impl UsersFile {
 /// The name of the users' file if the configuration does not set one.
 const DEFAULT_FILE: &str = "users.toml";
 
-impl UsersFile {
+impl UsersFileArgs {
     /// The given path, else the file that `exeunt serve` reads.
     fn path(self) -> Result<PathBuf, CommandError> {
         if let Some(path) = self.path {
@@ -241,7 +241,7 @@ fn followed(
     user: &str,
     done: &str,
     path: &Path,
-    file: UsersFile,
+    file: UsersFileArgs,
     notice: String,
 ) -> Result<CommandOutput, CommandError> {
     let written = format!("{user}: {done} {}", path.display());

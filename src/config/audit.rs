@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::audit::{AuditSettings, FileSettings, WebhookSecrets, WebhookSettings};
-use crate::outbound::Endpoint;
+use crate::outbound::OutboundEndpoint;
 use crate::routes::upstream_trust::UpstreamTrust;
 
 use super::files;
@@ -46,7 +46,8 @@ fn webhook(table: &RawTable<'_>, folder: &Path) -> Option<WebhookSettings> {
     let secrets = table.item("webhook_secret_file").and_then(|item| item.parse(|text| secrets(folder, text)));
     let authorities = table.item("webhook_ca_file").and_then(|item| item.parse(|text| trust(folder, text)));
     let item = table.item("webhook").filter(|item| item.peek() != Some(""))?;
-    let endpoint = item.literal(|text| Endpoint::parse(text).map_err(|error| ValueRefusal::of(text, &error)))?;
+    let endpoint =
+        item.literal(|text| OutboundEndpoint::parse(text).map_err(|error| ValueRefusal::of(text, &error)))?;
     warn_of_plain_http(&item, &endpoint);
     if !table.has("webhook_secret_file") {
         let refusal = ValueRefusal::new("needs a secret, with which the receiver authenticates requests");
@@ -57,7 +58,7 @@ fn webhook(table: &RawTable<'_>, folder: &Path) -> Option<WebhookSettings> {
     Some(WebhookSettings { endpoint, secrets: secrets?, authorities })
 }
 
-fn warn_of_plain_http(item: &Item<'_>, endpoint: &Endpoint) {
+fn warn_of_plain_http(item: &Item<'_>, endpoint: &OutboundEndpoint) {
     if endpoint.is_exposed() {
         let refusal = ValueRefusal::new("over plain http everybody on the network path can read who signs in and out");
         item.location.warning(refusal.write("write an https:// address"));

@@ -149,12 +149,12 @@ fn refuse_flaws((settings, report): (Settings, Report)) -> Result<(Settings, Rep
 fn load_with(path: &Path, start: Option<&StartValues>) -> Result<(Settings, Report), Report> {
     let name = path.display().to_string();
     let (text, path) = read_file(&name, path)?;
-    parse_on(Purpose { start, ..Purpose::default() }, &name, &text, &path)
+    parse_on(ReadPurpose { start, ..ReadPurpose::default() }, &name, &text, &path)
 }
 
 /// The purpose for which a configuration is read.
 #[derive(Clone, Copy, Debug, Default)]
-struct Purpose<'a> {
+struct ReadPurpose<'a> {
     /// For `check`, with these further checks.
     look: Option<&'a Look>,
     /// For a reload of a program that was started with these values.
@@ -171,7 +171,7 @@ struct Purpose<'a> {
 pub(crate) fn load_for_store(path: &Path, store: &StoreChoice) -> Result<(Settings, Report), Report> {
     let name = path.display().to_string();
     let (text, path) = read_file(&name, path)?;
-    parse_on(Purpose { store: Some(store), ..Purpose::default() }, &name, &text, &path)
+    parse_on(ReadPurpose { store: Some(store), ..ReadPurpose::default() }, &name, &text, &path)
 }
 
 /// The checks of `check` besides the file itself.
@@ -190,7 +190,7 @@ pub struct Look {
 pub fn check(path: &Path, look: &Look) -> Result<(Settings, Report), Report> {
     let name = path.display().to_string();
     let (text, path) = read_file(&name, path)?;
-    parse_on(Purpose { look: Some(look), ..Purpose::default() }, &name, &text, &path)
+    parse_on(ReadPurpose { look: Some(look), ..ReadPurpose::default() }, &name, &text, &path)
 }
 
 /// The text of a file and its absolute path, so that messages about files do not depend on the current folder.
@@ -206,10 +206,10 @@ fn read_file(name: &str, path: &Path) -> Result<(String, PathBuf), Report> {
 /// # Errors
 /// A report of all problems.
 pub fn parse(name: &str, text: &str, folder: &Path) -> Result<(Settings, Report), Report> {
-    parse_on(Purpose::default(), name, text, &folder.join("config.toml"))
+    parse_on(ReadPurpose::default(), name, text, &folder.join("config.toml"))
 }
 
-fn parse_on(purpose: Purpose<'_>, name: &str, text: &str, path: &Path) -> Result<(Settings, Report), Report> {
+fn parse_on(purpose: ReadPurpose<'_>, name: &str, text: &str, path: &Path) -> Result<(Settings, Report), Report> {
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         return Err(Report::new(name, syntax::concealed(text), syntax::findings(text)));

@@ -67,7 +67,7 @@ impl StartValues {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Purpose, parse, parse_on};
+    use crate::config::{ReadPurpose, parse, parse_on};
 
     const BEFORE: &str = "listen = ['127.0.0.1:80']\npublic_url = 'http://localhost'\n[[route]]\n\
                           upstream = 'http://127.0.0.1:9'\n[login]\nusers = 'u.toml'\n[session]\nmax_per_user = 3\n";
@@ -77,7 +77,7 @@ mod tests {
         let folder = std::path::Path::new("/nowhere");
         let (settings, _) = parse("config.toml", BEFORE, folder).unwrap();
         let (settings, report) = parse_on(
-            Purpose { start: Some(&StartValues::of(&settings)), ..Purpose::default() },
+            ReadPurpose { start: Some(&StartValues::of(&settings)), ..ReadPurpose::default() },
             "config.toml",
             text,
             &folder.join("config.toml"),

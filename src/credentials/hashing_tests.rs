@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::credentials::password;
-use crate::credentials::stored_hash::Work;
+use crate::credentials::stored_hash::WorkFactor;
 use crate::credentials::user_file::Users;
 use crate::credentials::user_file::htpasswd::WeakHashes;
 
@@ -69,7 +69,7 @@ async fn impossible_passwords_are_wrong_for_all_users() {
 #[tokio::test]
 async fn without_users_a_name_costs_a_new_hash() {
     let (users, checker) = (Users::none(), checker(1));
-    assert_eq!(users.decoy().work(), Work::Argon2id(password::Cost::NEW));
+    assert_eq!(users.decoy().work(), WorkFactor::Argon2id(password::Cost::NEW));
     let verdict = users.verify(&checker, "alice", typed("x"), SHARE).await;
     assert_eq!((verdict, checker.computed()), (Err(Reason::CredentialsWrong), 1));
 }

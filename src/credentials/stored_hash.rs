@@ -43,7 +43,7 @@ pub(crate) enum StoredHash {
 
 /// The cost of computing a hash, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Work {
+pub(crate) enum WorkFactor {
     /// One SHA-1.
     Sha1,
     /// A thousand rounds of MD5.
@@ -127,27 +127,27 @@ impl StoredHash {
 
     /// A hash of this cost that no password matches. It is computed for unknown users, so that their response takes the
     /// same time as for known ones.
-    pub(crate) fn decoy(work: Work) -> Self {
+    pub(crate) fn decoy(work: WorkFactor) -> Self {
         match work {
-            Work::Sha1 => Self::Sha1([0; 20]),
-            Work::Apr1 => Self::Apr1(Apr1Hash::decoy()),
-            Work::Sha2(digest, rounds) => Self::Sha2(Sha2Hash::decoy(digest, rounds)),
-            Work::Bcrypt(rounds) => Self::Bcrypt { rounds, text: format!("$2b${rounds:02}${:.<53}", "").into() },
-            Work::Argon2id(cost) => Self::Argon2id(PasswordHash::decoy(cost)),
+            WorkFactor::Sha1 => Self::Sha1([0; 20]),
+            WorkFactor::Apr1 => Self::Apr1(Apr1Hash::decoy()),
+            WorkFactor::Sha2(digest, rounds) => Self::Sha2(Sha2Hash::decoy(digest, rounds)),
+            WorkFactor::Bcrypt(rounds) => Self::Bcrypt { rounds, text: format!("$2b${rounds:02}${:.<53}", "").into() },
+            WorkFactor::Argon2id(cost) => Self::Argon2id(PasswordHash::decoy(cost)),
         }
     }
 
     /// The cost of computing it.
-    pub(crate) fn work(&self) -> Work {
+    pub(crate) fn work(&self) -> WorkFactor {
         match self {
-            Self::Argon2id(hash) => Work::Argon2id(hash.cost()),
-            Self::Bcrypt { rounds, .. } => Work::Bcrypt(*rounds),
+            Self::Argon2id(hash) => WorkFactor::Argon2id(hash.cost()),
+            Self::Bcrypt { rounds, .. } => WorkFactor::Bcrypt(*rounds),
             Self::Sha2(hash) => {
                 let (digest, rounds) = hash.work();
-                Work::Sha2(digest, rounds)
+                WorkFactor::Sha2(digest, rounds)
             }
-            Self::Apr1(_) => Work::Apr1,
-            Self::Sha1(_) => Work::Sha1,
+            Self::Apr1(_) => WorkFactor::Apr1,
+            Self::Sha1(_) => WorkFactor::Sha1,
         }
     }
 
@@ -196,13 +196,13 @@ impl fmt::Debug for StoredHash {
 }
 
 /// The most frequent cost; the greatest of equally frequent ones.
-pub(crate) fn most_common_work<'a>(hashes: impl Iterator<Item = &'a StoredHash>) -> Work {
-    let mut count: HashMap<Work, usize> = HashMap::new();
+pub(crate) fn most_common_work<'a>(hashes: impl Iterator<Item = &'a StoredHash>) -> WorkFactor {
+    let mut count: HashMap<WorkFactor, usize> = HashMap::new();
     for hash in hashes {
         *count.entry(hash.work()).or_default() += 1;
     }
     let most = count.into_iter().max_by_key(|&(work, count)| (count, work));
-    most.map_or(Work::Argon2id(Cost::NEW), |(work, _)| work)
+    most.map_or(WorkFactor::Argon2id(Cost::NEW), |(work, _)| work)
 }
 
 #[cfg(test)]
@@ -247,12 +247,12 @@ mod tests {
     #[test]
     fn hashes_of_htpasswd_are_read() {
         for (text, work, weak) in [
-            (BCRYPT.to_owned(), Work::Bcrypt(4), false),
-            (BCRYPT.replace("$2y", "$2b"), Work::Bcrypt(4), false),
-            (BCRYPT.replace("$2y", "$2a"), Work::Bcrypt(4), false),
-            (APR1.to_owned(), Work::Apr1, true),
-            (SHA1.to_owned(), Work::Sha1, true),
-            (SHA256.to_owned(), Work::Sha2(Digest::Sha256, 5000), false),
+            (BCRYPT.to_owned(), WorkFactor::Bcrypt(4), false),
+            (BCRYPT.replace("$2y", "$2b"), WorkFactor::Bcrypt(4), false),
+            (BCRYPT.replace("$2y", "$2a"), WorkFactor::Bcrypt(4), false),
+            (APR1.to_owned(), WorkFactor::Apr1, true),
+            (SHA1.to_owned(), WorkFactor::Sha1, true),
+            (SHA256.to_owned(), WorkFactor::Sha2(Digest::Sha256, 5000), false),
         ] {
             let hash = StoredHash::parse_field(&text).unwrap();
             assert_eq!((hash.work(), hash.is_weak()), (work, weak), "{text}");
@@ -263,17 +263,23 @@ mod tests {
 
     #[test]
     fn decoys_take_the_same_work_and_match_no_password() {
-        let sha2 = [Work::Sha2(Digest::Sha256, 1000), Work::Sha2(Digest::Sha512, 5000)];
-        let further = [Work::Sha1, Work::Apr1, Work::Bcrypt(4), Work::Bcrypt(14), Work::Argon2id(Cost::NEW)];
+        let sha2 = [WorkFactor::Sha2(Digest::Sha256, 1000), WorkFactor::Sha2(Digest::Sha512, 5000)];
+        let further = [
+            WorkFactor::Sha1,
+            WorkFactor::Apr1,
+            WorkFactor::Bcrypt(4),
+            WorkFactor::Bcrypt(14),
+            WorkFactor::Argon2id(Cost::NEW),
+        ];
         for work in sha2.into_iter().chain(further) {
             let decoy = StoredHash::decoy(work);
             assert_eq!(decoy.work(), work);
-            if work != Work::Bcrypt(14) {
+            if work != WorkFactor::Bcrypt(14) {
                 assert_eq!(decoy.matches(&password("open sesame")), Ok(false), "{work:?}");
             }
         }
-        let StoredHash::Bcrypt { text, .. } = StoredHash::decoy(Work::Bcrypt(12)) else { panic!() };
-        assert_eq!(StoredHash::parse_field(&text).unwrap().work(), Work::Bcrypt(12), "it is well formed");
+        let StoredHash::Bcrypt { text, .. } = StoredHash::decoy(WorkFactor::Bcrypt(12)) else { panic!() };
+        assert_eq!(StoredHash::parse_field(&text).unwrap().work(), WorkFactor::Bcrypt(12), "it is well formed");
     }
 
     #[test]

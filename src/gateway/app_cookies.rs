@@ -22,7 +22,7 @@ use crate::values::session_id::SessionKey;
 use crate::vault::answer::{self, AnswerCookies};
 use crate::vault::browser_cookie::{BrowserCookie, expire};
 use crate::vault::debts::Debts;
-use crate::vault::jar::Asked;
+use crate::vault::jar::CookieContext;
 use crate::vault::request::{RequestCookies, shows, withhold};
 use crate::vault::rules::AppCookies;
 use crate::vault::store::Vault;
@@ -185,9 +185,9 @@ pub(super) fn host_name(assembled: &Assembled, host: HostId) -> &str {
     assembled.hosts.names().get(host.index()).map_or("", |host| host.as_str())
 }
 
-fn asked_at<'a>(path: &'a [u8], assembled: &Assembled) -> Asked<'a> {
+fn asked_at<'a>(path: &'a [u8], assembled: &Assembled) -> CookieContext<'a> {
     let https = assembled.hosts.scheme() == Scheme::Https;
-    Asked { path, https, cross_site: false, now: assembled.clock.wall() }
+    CookieContext { path, https, cross_site: false, now: assembled.clock.wall() }
 }
 
 /// Whether a page of another site made a request: by `Sec-Fetch-Site`, else by `Origin` or `Referer`.

@@ -9,7 +9,7 @@ use super::Gateway;
 use super::assembled::Assembled;
 use crate::admission::facts::RequestFacts;
 use crate::credentials::basic::header::{self, Authorization};
-use crate::credentials::basic::verified::{Check, Found, Outcome, Turn, outcome};
+use crate::credentials::basic::verified::{CheckInProgress, EarlierCheck, Outcome, Turn, outcome};
 use crate::credentials::username_password::UsernamePassword;
 use crate::login::verify::Attempts;
 use crate::routes::table::Route;
@@ -68,9 +68,9 @@ impl Gateway {
             Authorization::Basic(presented) => presented,
         };
         let known = match self.basic.find(&presented, at) {
-            Found::Valid(session) => return BasicCredentials::Right(session),
-            Found::Known(id) => Some(id),
-            Found::Unknown => None,
+            EarlierCheck::Valid(session) => return BasicCredentials::Right(session),
+            EarlierCheck::Known(id) => Some(id),
+            EarlierCheck::Unknown => None,
         };
         let (client, device) = (facts.provenance.client, facts.device());
         BasicCredentials::Unchecked(Box::new(Unchecked { presented, known, client, device }))
@@ -95,12 +95,12 @@ impl Gateway {
     }
 
     /// `None` if the users changed meanwhile.
-    async fn check_now(&self, unchecked: &Unchecked, check: Check<'_>) -> Option<Outcome> {
+    async fn check_now(&self, unchecked: &Unchecked, check: CheckInProgress<'_>) -> Option<Outcome> {
         let Unchecked { presented, known, client, device } = unchecked;
         // Another request may just have finished the same check.
         let outcome = match self.basic.find(presented, self.pipeline.clock.now()) {
-            Found::Valid(session) => Ok(session),
-            Found::Known(_) | Found::Unknown => {
+            EarlierCheck::Valid(session) => Ok(session),
+            EarlierCheck::Known(_) | EarlierCheck::Unknown => {
                 let assembled = self.assembled.load_full();
                 match self.attempts(&assembled).check(presented, *client, *known).await {
                     Ok(accepted) => {

@@ -28,7 +28,7 @@ pub(super) const CODE: &str = "code";
 
 /// A request at the login host for a session at another host.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
+pub(super) struct HandOverRequest {
     pub(super) session: Arc<Session>,
     /// The requesting host.
     pub(super) host: HostId,
@@ -93,11 +93,11 @@ pub(super) fn asked(
     next: &ReturnTo,
     session: Option<&Arc<Session>>,
     assembled: &Assembled,
-) -> Option<Asked> {
+) -> Option<HandOverRequest> {
     let FormValue::One(hop) = query.field(&[HOP]) else { return None };
     let (hop, host) = (HopHash::parse(hop)?, further_host(next, assembled)?);
     let session = session.filter(|_| assembled.share && facts.host == HostId::LOGIN)?;
-    Some(Asked { session: Arc::clone(session), host, hop, next: next.clone() })
+    Some(HandOverRequest { session: Arc::clone(session), host, hop, next: next.clone() })
 }
 
 /// The host of a target, if it is one of the gateway's other than the login host.
@@ -119,7 +119,7 @@ pub(super) fn landing(next: &ReturnTo, host: HostId, assembled: &Assembled) -> R
 }
 
 /// The address, on the requesting host, at which the code is redeemed.
-pub(super) fn address_with(code: &str, asked: &Asked, assembled: &Assembled) -> ReturnTo {
+pub(super) fn address_with(code: &str, asked: &HandOverRequest, assembled: &Assembled) -> ReturnTo {
     let next = assembled.return_targets().encode(&asked.next.path_only(), asked.host);
     at(ReturnTo::own_query(ADDRESS, &[(CODE, code), ("next", &next)]), asked.host, assembled)
 }

@@ -10,12 +10,12 @@ use super::answers::{self, Audience};
 use super::app_cookies::host_name;
 use super::assembled::Assembled;
 use super::built_in_pages::signed_in_page;
-use super::elsewhere::{self, Asked, Entering};
+use super::elsewhere::{self, Entering, HandOverRequest};
 use super::sign_in_out::SignInOutRequest;
 use crate::audit::Event;
 use crate::login::sign_in::take_over_cookies;
 use crate::logout::ending::RequestParts;
-use crate::logout::run::Which;
+use crate::logout::run::SessionsToEnd;
 use crate::session::hand_over::NotOffered;
 use crate::session::record::Session;
 use crate::session::store::{HostKey, Unavailable};
@@ -31,7 +31,7 @@ type Handed = Option<Arc<Session>>;
 
 impl Gateway {
     /// Redirects a browser back to the requesting host.
-    pub(super) async fn offer(&self, request: &SignInOutRequest, asked: &Asked) -> Reply {
+    pub(super) async fn offer(&self, request: &SignInOutRequest, asked: &HandOverRequest) -> Reply {
         let assembled = &request.assembled;
         let code = match self.code_for(asked, assembled).await {
             Ok(code) => code.encode(),
@@ -48,7 +48,7 @@ impl Gateway {
         Reply::empty(StatusCode::SEE_OTHER).with(LOCATION, location)
     }
 
-    async fn code_for(&self, asked: &Asked, assembled: &Assembled) -> Result<EnterCode, NotOffered> {
+    async fn code_for(&self, asked: &HandOverRequest, assembled: &Assembled) -> Result<EnterCode, NotOffered> {
         let (host, now) = (host_name(assembled, asked.host), self.pipeline.clock.now());
         let code = self.hand_overs.offer(&asked.session, host, asked.hop, now)?;
         let shared = self.sessions().share_code(&code.key(), &asked.session, host, asked.hop).await;
@@ -127,7 +127,7 @@ impl Gateway {
             self.sessions().save_cookies(&session).await;
         }
         let terms = request.assembled.terms().answered(RequestParts { cookies: 1, ..RequestParts::default() });
-        self.pipeline.end(Which::These(others, EndCause::SignedInAgain), terms).await;
+        self.pipeline.end(SessionsToEnd::These(others, EndCause::SignedInAgain), terms).await;
         Ok((session, id))
     }
 }

@@ -41,7 +41,7 @@ pub use self::assembled::GatewaySettings;
 pub(crate) use self::exchange::Exchange;
 pub(crate) use self::forward::Forward;
 pub(crate) use self::receive::Received;
-pub use self::reload::{ReloadError, Reloaded};
+pub use self::reload::{ReloadError, ReloadOutcome};
 pub(crate) use self::sign_in_out::SignInOutRequest;
 use crate::audit::Log;
 use crate::credentials::basic::verified::Verified;
@@ -49,7 +49,7 @@ use crate::credentials::hashing::{HashingSettings, PasswordChecker};
 use crate::logout::client::ApplicationClient;
 use crate::logout::ending::Terms;
 use crate::logout::reaper::reap_periodically;
-use crate::logout::run::{Pipeline, Which};
+use crate::logout::run::{Pipeline, SessionsToEnd};
 use crate::pages::BrokenPages;
 use crate::routes::resolver::Upstreams;
 use crate::session::hand_over::HandOvers;
@@ -185,14 +185,14 @@ impl Gateway {
         if cut > 0 {
             tracing::warn!(cut, "connections of sessions were cut: the session store has not answered for too long");
         }
-        let over = self.pipeline.end(Which::Expired, terms.clone()).await;
-        self.pipeline.end(Which::Pending, terms).await;
+        let over = self.pipeline.end(SessionsToEnd::Expired, terms.clone()).await;
+        self.pipeline.end(SessionsToEnd::Pending, terms).await;
         self.sessions().save_uses(now, USES_SAVED).await;
         self.sessions().load_news(&self.upstreams.all_learned()).await;
         self.save_notes().await;
         // Sessions that the store does not confirm now are retried in the next round.
         let gone = self.sessions().confirm_some().await.unwrap_or_default();
-        self.pipeline.end(Which::Ended(gone), self.without_client()).await;
+        self.pipeline.end(SessionsToEnd::Ended(gone), self.without_client()).await;
         over.each.len()
     }
 
@@ -237,7 +237,7 @@ impl Gateway {
     async fn follow(&self) {
         loop {
             match self.sessions().follow().await {
-                Ok(ended) => _ = self.pipeline.end(Which::Ended(ended), self.without_client()).await,
+                Ok(ended) => _ = self.pipeline.end(SessionsToEnd::Ended(ended), self.without_client()).await,
                 Err(Unavailable) => tokio::time::sleep(STORE_RETRY).await,
             }
         }

@@ -8,7 +8,7 @@ use super::app_cookies::host_name;
 use super::{Gateway, run_to_completion};
 use crate::audit::{Event, Operation};
 use crate::logout::receipts::is_confirmed;
-use crate::logout::run::Which;
+use crate::logout::run::SessionsToEnd;
 use crate::metrics::{Gauges, Metrics};
 use crate::session::record::Session;
 use crate::session::store::Unavailable;
@@ -115,7 +115,7 @@ impl Gateway {
         let users: BTreeSet<_> = known.chain(assembled.methods.keys_of(user)).collect();
         let (mut receipts, mut confirmed) = (Vec::new(), true);
         for user in users {
-            let ended = self.pipeline.end(Which::AllOf(user, EndCause::Revoked), self.without_client()).await;
+            let ended = self.pipeline.end(SessionsToEnd::AllOf(user, EndCause::Revoked), self.without_client()).await;
             receipts.extend(ended.each);
             confirmed &= ended.confirmed;
         }
@@ -123,6 +123,6 @@ impl Gateway {
     }
 
     async fn revoke_each(&self, sessions: Vec<Arc<Session>>) -> Vec<Receipt> {
-        self.pipeline.end(Which::These(sessions, EndCause::Revoked), self.without_client()).await.each
+        self.pipeline.end(SessionsToEnd::These(sessions, EndCause::Revoked), self.without_client()).await.each
     }
 }

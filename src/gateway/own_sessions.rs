@@ -17,7 +17,7 @@ use crate::admission::cross_site;
 use crate::admission::facts::RequestFacts;
 use crate::logout::answer::with_cleared_cookies;
 use crate::logout::receipts::is_confirmed;
-use crate::logout::run::Which;
+use crate::logout::run::SessionsToEnd;
 use crate::pages::{SessionLine, SessionsPage};
 use crate::session::record::Session;
 use crate::session::store::Unavailable;
@@ -86,7 +86,8 @@ impl Gateway {
             Err(refusal) => return answers::refusal_for(&request.assembled, request.reader, &refusal),
         };
         let own = chosen.iter().any(|other| Arc::ptr_eq(other, session));
-        let receipts = self.pipeline.end(Which::These(chosen, EndCause::Everywhere), self.without_client()).await;
+        let receipts =
+            self.pipeline.end(SessionsToEnd::These(chosen, EndCause::Everywhere), self.without_client()).await;
         let (ended, receipt) = (receipts.each.len(), receipts.together(0));
         let confirmed = is_confirmed(&receipt) && all_known;
         let reply = match request.reader {

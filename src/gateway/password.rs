@@ -14,11 +14,11 @@ use super::sign_in_out::{BuiltInAnswer, SignInOut, SignInOutRequest, read_form, 
 use crate::admission::cross_site;
 use crate::admission::facts::RequestFacts;
 use crate::audit::Event;
-use crate::credentials::user_file::change::NotChanged;
+use crate::credentials::user_file::change::PasswordNotChanged;
 use crate::credentials::user_file::{SOURCE, Users};
 use crate::login::password::{self, PasswordChange, SHORTEST};
 use crate::login::sign_in::known_as;
-use crate::logout::run::Which;
+use crate::logout::run::SessionsToEnd;
 use crate::pages::{PasswordPage, PasswordState};
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
@@ -143,7 +143,7 @@ impl Gateway {
                 assembled.users.replace(users);
                 Ok(())
             }
-            Ok(Err(NotChanged::TooLong)) => Err(Reason::NewPasswordUnfit.into()),
+            Ok(Err(PasswordNotChanged::TooLong)) => Err(Reason::NewPasswordUnfit.into()),
             Ok(Err(problem)) => {
                 tracing::warn!(%problem, "a password could not be changed");
                 Err(Reason::PasswordNotChanged.into())
@@ -161,7 +161,8 @@ impl Gateway {
         }
         let mut others = self.sessions().list(user);
         others.retain(|other| !Arc::ptr_eq(other, session));
-        let ended = self.pipeline.end(Which::These(others, EndCause::PasswordChanged), self.without_client()).await;
+        let ended =
+            self.pipeline.end(SessionsToEnd::These(others, EndCause::PasswordChanged), self.without_client()).await;
         let (ended, identity, session) = (ended.each.len(), session.identity(), session.handle());
         let event = Event::PasswordChanged { user: identity.user(), session, client, ended };
         self.pipeline.log.event(self.pipeline.clock.wall(), &event);

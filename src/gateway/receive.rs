@@ -22,7 +22,7 @@ use crate::credentials::basic::verified::Outcome;
 use crate::http1::header_edits::HeaderEdits;
 use crate::http1::headers::RequestHead;
 use crate::http1::provenance::Provenance;
-use crate::logout::run::Which;
+use crate::logout::run::SessionsToEnd;
 use crate::routes::table::Route;
 use crate::session::live::Cut;
 use crate::session::record::Session;
@@ -130,7 +130,7 @@ impl Gateway {
             }
             // One of them may have been planted (session fixation), and it is unknown which: all of them end.
             Wait::Conflict(rivals) => {
-                let rivals = Which::These(rivals, EndCause::CookieConflict);
+                let rivals = SessionsToEnd::These(rivals, EndCause::CookieConflict);
                 self.pipeline.end(rivals, self.without_client()).await;
             }
             Wait::Check(unchecked) => known = Known::Settled(Some(self.check(&unchecked).await)),
@@ -148,7 +148,7 @@ impl Gateway {
                 told &= pipeline.sessions.load(key, from, now, &mut ended).await.is_ok();
             }
             if !ended.is_empty() {
-                pipeline.end(Which::Ended(ended), terms).await;
+                pipeline.end(SessionsToEnd::Ended(ended), terms).await;
             }
             told
         };

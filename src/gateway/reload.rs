@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 use super::assembled::Assembled;
 use super::{Gateway, GatewaySettings, run_to_completion};
 use crate::credentials::account_status::AccountStatus;
-use crate::logout::run::Which;
+use crate::logout::run::SessionsToEnd;
 use crate::pages::BrokenPages;
 use crate::session::record::Session;
 use crate::session::store::Unavailable;
@@ -19,7 +19,7 @@ use crate::values::mac::{KeyChanges, MacKeys};
 
 /// The result of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reloaded {
+pub struct ReloadOutcome {
     /// The number of sessions that ended because their users were removed or disabled or have a new password.
     pub ended: usize,
     /// The generation of this configuration: see [`Gateway::generation`].
@@ -64,7 +64,7 @@ impl Gateway {
         settings: GatewaySettings,
         sessions: SessionSettings,
         keys: Option<MacKeys>,
-    ) -> Result<Reloaded, ReloadError> {
+    ) -> Result<ReloadOutcome, ReloadError> {
         let before = Arc::clone(&self.assembled.load().keys);
         let keys = keys.and_then(|keys| before.changes(&keys).map(|changes| (Arc::new(keys), changes)));
         let next = keys.as_ref().map_or(&before, |(keys, _)| keys);
@@ -92,11 +92,11 @@ impl Gateway {
             let ended = gateway.review_sessions(Some(&before)).await;
             // Last, so that an exchange which reads the new number sees all of the above.
             let generation = gateway.generation.fetch_add(1, Ordering::AcqRel) + 1;
-            Reloaded { ended, generation, keys }
+            ReloadOutcome { ended, generation, keys }
         });
         // The task does not panic; if it did, the old number would stay, and everything would be judged again at the
         // next reload.
-        Ok(put_to_work.await.unwrap_or(Reloaded { ended: 0, generation: self.generation(), keys }))
+        Ok(put_to_work.await.unwrap_or(ReloadOutcome { ended: 0, generation: self.generation(), keys }))
     }
 
     /// Blocks changes of passwords until the guard is dropped.
@@ -112,11 +112,11 @@ impl Gateway {
         // If another gateway has changed the password, the session has the stamp of the new one in the store. If the
         // store does not answer, the known stamp counts.
         let gone = self.sessions().renew(&suspects).await.unwrap_or_default();
-        self.pipeline.end(Which::Ended(gone), self.without_client()).await;
+        self.pipeline.end(SessionsToEnd::Ended(gone), self.without_client()).await;
         let over = self.over_among(suspects, before).await;
         let mut ended = 0;
         for (cause, sessions) in over {
-            ended += self.pipeline.end(Which::These(sessions, cause), self.without_client()).await.each.len();
+            ended += self.pipeline.end(SessionsToEnd::These(sessions, cause), self.without_client()).await.each.len();
         }
         let assembled = self.assembled.load_full();
         self.forget_credentials(|session| assembled.review(session, None));

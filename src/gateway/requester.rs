@@ -8,7 +8,7 @@ use super::assembled::Assembled;
 use crate::admission::facts::RequestFacts;
 use crate::http1::own_cookies::ApplicationCookies;
 use crate::session::record::Session;
-use crate::session::table::Found;
+use crate::session::table::Lookup;
 use crate::values::reason::Reason;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
@@ -68,23 +68,23 @@ impl Gateway {
         let (mut session, mut rivals, mut others, mut unknown) = (None, Vec::new(), Vec::new(), Vec::new());
         for named in found.named() {
             let state = match self.sessions().look_up(&named.key, at) {
-                Found::Outdated(live) if is_fresh => Found::Live(live),
+                Lookup::Outdated(live) if is_fresh => Lookup::Live(live),
                 state => state,
             };
             match state {
-                Found::Live(live) if !named.opens => others.push(live),
+                Lookup::Live(live) if !named.opens => others.push(live),
                 // A request may have several keys of one session.
-                Found::Live(live) if session.as_ref().is_none_or(|first| Arc::ptr_eq(first, &live)) => {
+                Lookup::Live(live) if session.as_ref().is_none_or(|first| Arc::ptr_eq(first, &live)) => {
                     owed.look_up_live(&named.key, &live, host, debts);
                     session = Some(live);
                 }
-                Found::Live(live) => rivals.push(live),
-                Found::Over(over) => {
+                Lookup::Live(live) => rivals.push(live),
+                Lookup::Over(over) => {
                     owed.look_into(&over, host);
                     others.push(over);
                 }
-                Found::Outdated(_) | Found::Unknown => unknown.push(named.key),
-                Found::Absent => owed.look_up(&named.key, host, debts),
+                Lookup::Outdated(_) | Lookup::Unknown => unknown.push(named.key),
+                Lookup::Absent => owed.look_up(&named.key, host, debts),
             }
         }
         if !rivals.is_empty() {

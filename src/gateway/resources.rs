@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 
 use super::assembled::{Assembled, Requested};
-use crate::admission::destination::{self, Conditions, DESTINATION, IF, Resource};
+use crate::admission::destination::{self, DESTINATION, IF, IfHeader, Resource};
 use crate::admission::facts::RequestFacts;
 use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
 use crate::routes::table::Route;
@@ -40,7 +40,7 @@ fn conditions(
     assembled: &Assembled,
 ) -> Result<Option<HeaderEdit>, Refusal> {
     let text = facts.header(&IF).ok_or(Reason::HeadMalformed)?;
-    let Some(conditions) = Conditions::read(text)? else { return Ok(None) };
+    let Some(conditions) = IfHeader::read(text)? else { return Ok(None) };
     let changed = conditions.with_tags(|tag| match destination::resource(tag, facts, &assembled.hosts)? {
         Resource::Ours(target) => address(target, facts, route, assembled),
         // Forwarded unchanged: an application cannot check a condition on a resource of another server.

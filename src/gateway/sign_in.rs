@@ -18,7 +18,7 @@ use crate::login::sign_in::{Browser, SignInFlow, SignedIn};
 use crate::login::sign_in_form;
 use crate::logout::answer;
 use crate::logout::ending::Terms;
-use crate::logout::run::Which;
+use crate::logout::run::SessionsToEnd;
 use crate::pages;
 use crate::session::record::Session;
 use crate::values::own_hosts::HostId;
@@ -71,7 +71,7 @@ impl Gateway {
             return None;
         }
         let cause = current.review(session, Some(&checked_by.keys))?;
-        self.pipeline.end(Which::These(vec![Arc::clone(session)], cause), self.without_client()).await;
+        self.pipeline.end(SessionsToEnd::These(vec![Arc::clone(session)], cause), self.without_client()).await;
         Some(Reason::CredentialsWrong.into())
     }
 

@@ -7,7 +7,7 @@ use http::header::CONTENT_TYPE;
 use super::answers::Audience;
 use super::app_cookies::{self, PendingDeletions};
 use super::assembled::Assembled;
-use super::elsewhere::{Asked, Entering};
+use super::elsewhere::{Entering, HandOverRequest};
 use super::forward::Forward;
 use super::last_request::LastRequest;
 use super::requester::Requester;
@@ -78,7 +78,7 @@ pub(super) enum SignInOut {
     /// Show the sessions of a session's user, or end some of them.
     OwnSessions(Arc<Session>, OwnSessions),
     /// Redirect a browser back to the host that requested its session.
-    Offer(Asked),
+    Offer(HandOverRequest),
     /// Open the session of a code at this host.
     Enter(Entering),
 }

@@ -269,7 +269,7 @@ fn split_at_byte(byte: u8, text: &[u8]) -> (&[u8], Option<&[u8]>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::mac::{MacKeys, Purpose};
+    use crate::values::mac::{MacKeys, MacPurpose};
     use crate::values::time::WallTime;
     use http::HeaderMap;
 
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn the_cookie_of_a_logout_over_other_hosts_is_lax_and_expires_after_two_minutes() {
         let keys = MacKeys::generate().unwrap();
-        let code = keys.sign(Purpose::LeftBrowser, &[b"id"]);
+        let code = keys.sign(MacPurpose::LeftBrowser, &[b"id"]);
         let line = cookie().set_left(&code);
         assert!(!format!("{line:?}").contains(&code.encode()));
         let want = format!("__Host-exeunt-left={}; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=120", code.encode());
@@ -358,7 +358,7 @@ mod tests {
         let shown = format!("exeunt-left={0}; __Host-exeunt-left=x; __Host-exeunt-left={0}", code.encode());
         let found = cookie().find_left(&headers(COOKIE, &[&shown]));
         assert_eq!(found.len(), 1, "only under its exact name");
-        assert!(keys.verify(Purpose::LeftBrowser, &[b"id"], &found[0]));
+        assert!(keys.verify(MacPurpose::LeftBrowser, &[b"id"], &found[0]));
         assert!(cookie().is_set_by(b"EXEUNT-left=x"));
     }
 

@@ -8,7 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use crate::logout::answer::{self, Next};
 use crate::routes::table::RouteTable;
 use crate::values::form::FormValue;
-use crate::values::mac::{Mac, MacKeys, Purpose};
+use crate::values::mac::{Mac, MacKeys, MacPurpose};
 use crate::values::own_hosts::{HostId, OwnHosts};
 use crate::values::own_path::OwnPages;
 use crate::values::return_to::{AllowedOrigins, ReturnTo};
@@ -52,7 +52,7 @@ impl ReturnTargets<'_> {
         if self.checked(FormValue::One(&text), host).as_ref() == Some(target) {
             return text;
         }
-        let code = self.keys.sign(Purpose::ReturnTarget, &[self.name_of(host), text.as_bytes()]).encode();
+        let code = self.keys.sign(MacPurpose::ReturnTarget, &[self.name_of(host), text.as_bytes()]).encode();
         format!("{PREFIX}{code}{}", BASE64URL_NOPAD.encode(text.as_bytes()))
     }
 
@@ -77,7 +77,7 @@ impl ReturnTargets<'_> {
         let (code, text) = text.strip_prefix(PREFIX)?.split_at_checked(MAC_LENGTH)?;
         let text = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
         let code = Mac::parse(code.as_bytes())?;
-        if !self.keys.verify(Purpose::ReturnTarget, &[self.name_of(host), &text], &code) {
+        if !self.keys.verify(MacPurpose::ReturnTarget, &[self.name_of(host), &text], &code) {
             return None;
         }
         // A path on this host, or a page of another host of the gateway.

@@ -10,7 +10,7 @@ use crate::credentials::methods::Accepted;
 use crate::credentials::username_password::UsernamePassword;
 use crate::http1::cookie::SessionCookie;
 use crate::logout::ending::{RequestParts, Terms};
-use crate::logout::run::{Pipeline, Which};
+use crate::logout::run::{Pipeline, SessionsToEnd};
 use crate::session::record::Session;
 use crate::session::sign_in::SignIn;
 use crate::session::table::{NotOpened, Opened};
@@ -93,12 +93,12 @@ impl SignInFlow<'_> {
             None => (Vec::new(), sessions.open(sign_in, now).await),
         };
         let answered = self.terms.clone().answered(RequestParts { cookies: 1, ..RequestParts::default() });
-        self.pipeline.end(Which::Ended(over), answered.clone()).await;
+        self.pipeline.end(SessionsToEnd::Ended(over), answered.clone()).await;
         let Opened { id, session, evicted } = opened.map_err(not_opened)?;
-        self.pipeline.end(Which::Ended(evicted), self.terms.clone()).await;
+        self.pipeline.end(SessionsToEnd::Ended(evicted), self.terms.clone()).await;
         sessions.save_cookies(&session).await;
         let others = browser.sessions.iter().filter(|earlier| !earlier.is_succeeded()).cloned().collect();
-        self.pipeline.end(Which::These(others, EndCause::SignedInAgain), answered).await;
+        self.pipeline.end(SessionsToEnd::These(others, EndCause::SignedInAgain), answered).await;
         self.attempts.accepted(&session, method);
         Ok(SignedIn { session, cookies: vec![self.cookie.set(&id)] })
     }

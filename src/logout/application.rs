@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::browser_request::BrowserRequest;
-use super::call::Call;
+use super::call::LogoutCall;
 use super::passed_on::PassedOn;
 use crate::admission::forwarded::Forwarded;
 use crate::admission::head_rules::HeadRules;
@@ -17,7 +17,7 @@ use crate::values::end_cause::EndCause;
 use crate::values::origin::{Host, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
 use crate::values::time::WallTime;
-use crate::vault::jar::Asked;
+use crate::vault::jar::CookieContext;
 use crate::vault::last_jar::LastJar;
 use crate::vault::rules::AppCookies;
 
@@ -34,7 +34,7 @@ pub(crate) struct Applications {
 #[derive(Debug)]
 pub(crate) enum LogoutAction {
     /// A logout call.
-    Call(Box<Call>),
+    Call(Box<LogoutCall>),
     /// The browser has requested the application's own logout link: that request is forwarded in place of a call.
     PassOn(Arc<PassedOn>),
     /// Only its cookies are dropped.
@@ -125,7 +125,7 @@ impl Applications {
         let path = call.map_or(route.path.as_str(), AppCall::path);
         let path = if path.is_empty() { "/" } else { path };
         let https = self.hosts.scheme() == Scheme::Https;
-        let asked = Asked { path: path.as_bytes(), https, cross_site: false, now: leaving.now };
+        let asked = CookieContext { path: path.as_bytes(), https, cross_site: false, now: leaving.now };
         let in_browser = route.cookies.mode != AppCookies::Vault;
         let is_unknown = route.cookies.mode == AppCookies::Pass;
         let browser_has = in_browser && browser.is_some_and(|browser| !browser.cookies.is_empty());
@@ -135,7 +135,7 @@ impl Applications {
         if call.is_none() || !route.logout.call_on.contains(&leaving.cause) {
             return (!is_unknown).then(|| LogoutAction::Dropped(route.name.clone()));
         }
-        Some(LogoutAction::Call(Box::new(Call {
+        Some(LogoutAction::Call(Box::new(LogoutCall {
             route: Arc::clone(route),
             heads: Arc::clone(&self.heads),
             identity: leaving.session.identity(),
@@ -221,7 +221,7 @@ pub(super) mod tests {
 
     /// The last jar of a host, with these cookies.
     pub(in super::super) fn last(host: &str, lines: &[&str]) -> LastJar {
-        let asked = Asked { path: b"/", https: true, cross_site: false, now: WallTime(0) };
+        let asked = CookieContext { path: b"/", https: true, cross_site: false, now: WallTime(0) };
         let mut jar = LastJar::empty(host);
         lines.iter().for_each(|line| jar.take(asked, line.as_bytes()));
         jar

@@ -19,7 +19,7 @@ use crate::routes::table::Route;
 use crate::values::application_outcome::{ApplicationOutcome, CallFailure};
 use crate::values::identity::Identity;
 use crate::values::time::WallTime;
-use crate::vault::jar::Asked;
+use crate::vault::jar::CookieContext;
 use crate::vault::last_jar::LastJar;
 use crate::vault::request::value_in;
 
@@ -28,7 +28,7 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The logout call to one application on behalf of a user.
 #[derive(Debug)]
-pub(crate) struct Call {
+pub(crate) struct LogoutCall {
     pub(super) route: Arc<Route>,
     pub(super) heads: Arc<HeadRules>,
     pub(super) identity: Arc<Identity>,
@@ -41,7 +41,7 @@ pub(crate) struct Call {
     pub(super) now: WallTime,
 }
 
-impl Call {
+impl LogoutCall {
     /// The application's name in receipts.
     pub(crate) fn application(&self) -> &str {
         &self.route.name
@@ -122,8 +122,8 @@ impl Call {
         self.jar.line(self.asked(path), self.route.known_cookies(), &self.browsers.0)
     }
 
-    fn asked<'a>(&self, path: &'a str) -> Asked<'a> {
-        Asked { path: path.as_bytes(), https: self.https, cross_site: false, now: self.now }
+    fn asked<'a>(&self, path: &'a str) -> CookieContext<'a> {
+        CookieContext { path: path.as_bytes(), https: self.https, cross_site: false, now: self.now }
     }
 }
 

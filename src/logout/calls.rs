@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::call::Call;
+use super::call::LogoutCall;
 use super::client::ApplicationClient;
 use super::passed_on::PassedOn;
 use crate::audit::{Event, Log};
@@ -36,9 +36,9 @@ pub(crate) struct PartOf {
 }
 
 /// A place in the queue, freed when dropped.
-struct Place(Arc<Calls>);
+struct QueueSlot(Arc<Calls>);
 
-impl Drop for Place {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::AcqRel);
     }
@@ -51,7 +51,7 @@ impl Calls {
     }
 
     /// Makes a call now.
-    pub(crate) async fn make(&self, call: Call, part: &PartOf) -> ApplicationReceipt {
+    pub(crate) async fn make(&self, call: LogoutCall, part: &PartOf) -> ApplicationReceipt {
         let application = call.application().into();
         let Some(client) = self.client.get() else {
             return ApplicationReceipt { application, result: ApplicationOutcome::NotAttempted };
@@ -73,7 +73,7 @@ impl Calls {
     }
 
     /// Queues a call, if the queue is not full.
-    pub(crate) fn queue(self: &Arc<Self>, call: Call, part: &PartOf) -> ApplicationReceipt {
+    pub(crate) fn queue(self: &Arc<Self>, call: LogoutCall, part: &PartOf) -> ApplicationReceipt {
         let application = call.application().into();
         let Some(place) = self.place() else {
             return ApplicationReceipt { application, result: ApplicationOutcome::NotAttempted };
@@ -94,11 +94,11 @@ impl Calls {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    fn place(self: &Arc<Self>) -> Option<Place> {
+    fn place(self: &Arc<Self>) -> Option<QueueSlot> {
         let taken = self
             .waiting
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |waiting| (waiting < WAITING).then_some(waiting + 1));
-        taken.is_ok().then(|| Place(Arc::clone(self)))
+        taken.is_ok().then(|| QueueSlot(Arc::clone(self)))
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::answer::NEXT;
 use crate::values::form::{Form, FormValue};
 use crate::values::host_receipt::HostOutcome;
-use crate::values::mac::{Mac, MacKeys, Purpose};
+use crate::values::mac::{Mac, MacKeys, MacPurpose};
 use crate::values::origin::{Host, Origin};
 use crate::values::own_hosts::OwnHosts;
 use crate::values::receipt::Receipt;
@@ -56,7 +56,7 @@ impl ClearingChain {
     ) -> Self {
         let until = WallTime(now.0.saturating_add(VALID_FOR.as_secs()));
         let stop = |(key, host): &(SessionKey, Box<str>)| {
-            let code = by.sign(Purpose::ClearedHost, &stop_parts(key, host, &until.0.to_be_bytes())).encode().into();
+            let code = by.sign(MacPurpose::ClearedHost, &stop_parts(key, host, &until.0.to_be_bytes())).encode().into();
             Stop { host: host.clone(), code }
         };
         let stops = keys.iter().take(MAX_STOPS).map(stop).collect();
@@ -94,7 +94,7 @@ impl ClearingChain {
         let until = self.until.0.to_be_bytes();
         let codes: Vec<_> = here.iter().filter_map(|stop| Mac::parse(stop.code.as_bytes())).collect();
         let is_meant = |key: SessionKey| {
-            codes.iter().any(|code| by.verify(Purpose::ClearedHost, &stop_parts(&key, host, &until), code))
+            codes.iter().any(|code| by.verify(MacPurpose::ClearedHost, &stop_parts(&key, host, &until), code))
         };
         (!here.is_empty()).then(|| shown.take(MAX_STOPS).any(is_meant))
     }
@@ -182,13 +182,13 @@ impl ClearingChain {
 
     fn sign(&self, by: &MacKeys) -> Mac {
         let (until, stops) = (self.until.0.to_be_bytes(), self.stops());
-        by.sign(Purpose::ClearingWay, &[&until, self.logout.as_bytes(), stops.as_bytes(), self.next.as_bytes()])
+        by.sign(MacPurpose::ClearingWay, &[&until, self.logout.as_bytes(), stops.as_bytes(), self.next.as_bytes()])
     }
 
     fn is_signed(&self, mac: &Mac, by: &MacKeys) -> bool {
         let (until, stops) = (self.until.0.to_be_bytes(), self.stops());
         let parts: [&[u8]; 4] = [&until, self.logout.as_bytes(), stops.as_bytes(), self.next.as_bytes()];
-        by.verify(Purpose::ClearingWay, &parts, mac)
+        by.verify(MacPurpose::ClearingWay, &parts, mac)
     }
 }
 

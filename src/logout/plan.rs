@@ -7,7 +7,7 @@ use crate::session::store::End;
 
 /// One step, with its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum PlanStep {
     /// Report the result of the end itself, which has already happened.
     End {
         /// Whether the store has confirmed it.
@@ -40,16 +40,16 @@ pub(crate) enum Step {
 ///
 /// A replica that lost the race for a session only cuts its own connections; the winner does the rest and audits it. If
 /// the user has signed in again in the same browser, exchanges and the cookies of applications move to the new session.
-pub(crate) fn plan(Ending { ended, terms }: &Ending) -> Vec<Step> {
-    let end = Step::End { confirmed: ended.confirmed };
+pub(crate) fn plan(Ending { ended, terms }: &Ending) -> Vec<PlanStep> {
+    let end = PlanStep::End { confirmed: ended.confirmed };
     let (won, all) = (ended.end == End::Won, !ended.goes_on);
-    let cut = all.then_some(Step::Cut { grace: terms.settings.grace, quiet: ended.quiet });
-    let cookies = all.then_some(Step::Cookies);
+    let cut = all.then_some(PlanStep::Cut { grace: terms.settings.grace, quiet: ended.quiet });
+    let cookies = all.then_some(PlanStep::Cookies);
     let browser = terms.request.as_ref().and_then(|request| request.browser.as_ref());
     let calls = all && won && !terms.applications.is_empty();
-    let applications = calls.then_some(Step::Applications { at_once: browser.is_some() });
-    let answer = terms.request.as_ref().map(|request| Step::Answer { cookies: request.cookies });
-    let audit = won.then_some(Step::Audit);
+    let applications = calls.then_some(PlanStep::Applications { at_once: browser.is_some() });
+    let answer = terms.request.as_ref().map(|request| PlanStep::Answer { cookies: request.cookies });
+    let audit = won.then_some(PlanStep::Audit);
     [Some(end), cut, cookies, applications, answer, audit].into_iter().flatten().collect()
 }
 
@@ -68,15 +68,15 @@ mod tests {
     #[test]
     fn each_end_has_its_steps() {
         use End::{Lost, Won};
-        use Step::{Answer, Audit, Cookies, Cut};
+        use PlanStep::{Answer, Audit, Cookies, Cut};
         let grace = settings().grace;
-        let (sure, unsure) = (Step::End { confirmed: true }, Step::End { confirmed: false });
+        let (sure, unsure) = (PlanStep::End { confirmed: true }, PlanStep::End { confirmed: false });
         let (cut, late) = (Cut { grace, quiet: true }, Cut { grace, quiet: false });
-        let (at_once, later) = (Step::Applications { at_once: true }, Step::Applications { at_once: false });
+        let (at_once, later) = (PlanStep::Applications { at_once: true }, PlanStep::Applications { at_once: false });
         let answer = Answer { cookies: 2 };
         let signs_in = Some(RequestParts { cookies: 2, ..RequestParts::default() });
         let browser = Some(RequestParts { cookies: 2, browser: Some(Arc::new(browser_request())), passed_on: None });
-        let cases: [(End, bool, bool, &Option<RequestParts>, bool, &[Step]); 13] = [
+        let cases: [(End, bool, bool, &Option<RequestParts>, bool, &[PlanStep]); 13] = [
             (Won, true, true, &browser, false, &[sure, cut, Cookies, answer, Audit]),
             (Won, true, true, &None, false, &[sure, cut, Cookies, Audit]),
             (Won, true, false, &browser, false, &[sure, late, Cookies, answer, Audit]),
@@ -104,7 +104,7 @@ mod tests {
                 assert_eq!(plan(&ending), want, "{end:?} {confirmed} {request:?} {calls} {cause:?}");
                 // Only the session's keys end; the rest moves to the new session.
                 ending.ended.goes_on = true;
-                let want = want.iter().filter(|step| matches!(step, Step::End { .. } | Answer { .. } | Audit));
+                let want = want.iter().filter(|step| matches!(step, PlanStep::End { .. } | Answer { .. } | Audit));
                 assert!(plan(&ending).iter().eq(want), "{end:?} {request:?} {calls}: goes on");
             }
         }

@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use super::application::{Leaving, LogoutAction};
 use super::calls::{Calls, PartOf};
 use super::ending::{Ending, Terms};
-use super::plan::{Step, plan};
+use super::plan::{PlanStep, plan};
 use super::receipts::{self, Receipts};
 use crate::audit::{Event, Log};
 use crate::session::record::{Ended, Session};
@@ -28,7 +28,7 @@ const AT_ONCE: usize = 64;
 
 /// Which sessions are to end.
 #[derive(Debug)]
-pub(crate) enum Which {
+pub(crate) enum SessionsToEnd {
     /// These sessions.
     These(Vec<Arc<Session>>, EndCause),
     /// All that a request names: these sessions, and those of these keys, which the store could not look up.
@@ -61,19 +61,19 @@ pub struct Pipeline {
 impl Pipeline {
     /// Ends these sessions and runs the plan of each. It is completed and audited even if the caller's future is
     /// dropped.
-    pub(crate) async fn end(&self, which: Which, terms: Terms) -> Receipts {
+    pub(crate) async fn end(&self, which: SessionsToEnd, terms: Terms) -> Receipts {
         self.end_as(receipts::new_id(), which, terms).await
     }
 
     /// The same, as a part of the logout with this id.
-    pub(super) async fn end_as(&self, id: String, which: Which, terms: Terms) -> Receipts {
+    pub(super) async fn end_as(&self, id: String, which: SessionsToEnd, terms: Terms) -> Receipts {
         let pipeline = self.clone();
         // After a panic nothing counts as confirmed.
         let run = tokio::spawn(async move { pipeline.run(id, which, terms).await });
         run.await.unwrap_or_else(|_| Receipts::unconfirmed())
     }
 
-    async fn run(&self, id: String, which: Which, terms: Terms) -> Receipts {
+    async fn run(&self, id: String, which: SessionsToEnd, terms: Terms) -> Receipts {
         let begun = self.clock.now();
         let EndsOfUser { ended, confirmed } = self.mark(which, begun).await;
         let endings = ended.into_iter().map(|ended| Ending { ended, terms: terms.clone() });
@@ -82,21 +82,21 @@ impl Pipeline {
     }
 
     /// Ends the sessions. Nothing that follows can prevent or undo it.
-    async fn mark(&self, which: Which, now: Moment) -> EndsOfUser {
+    async fn mark(&self, which: SessionsToEnd, now: Moment) -> EndsOfUser {
         let confirmed = |ended| EndsOfUser { ended, confirmed: true };
         match which {
-            Which::These(sessions, cause) => confirmed(self.sessions.end_all(sessions, cause).await),
-            Which::Named(mut sessions, mut unknown) => {
+            SessionsToEnd::These(sessions, cause) => confirmed(self.sessions.end_all(sessions, cause).await),
+            SessionsToEnd::Named(mut sessions, mut unknown) => {
                 // These keys are in the table; only whether they have ended at another replica is unknown.
                 sessions.extend(self.sessions.take_entered(&mut unknown));
                 self.sessions.owe_end_of(&unknown, now).await;
                 let ended = self.sessions.end_all(sessions, EndCause::Logout).await;
                 EndsOfUser { ended, confirmed: unknown.is_empty() }
             }
-            Which::AllOf(user, cause) => self.sessions.end_all_of(&user, cause).await,
-            Which::Expired => confirmed(self.sessions.expired(now).await),
-            Which::Pending => confirmed(self.sessions.confirm_owed(now).await),
-            Which::Ended(ended) => confirmed(ended),
+            SessionsToEnd::AllOf(user, cause) => self.sessions.end_all_of(&user, cause).await,
+            SessionsToEnd::Expired => confirmed(self.sessions.expired(now).await),
+            SessionsToEnd::Pending => confirmed(self.sessions.confirm_owed(now).await),
+            SessionsToEnd::Ended(ended) => confirmed(ended),
         }
     }
 
@@ -108,21 +108,21 @@ impl Pipeline {
         let (mut since, mut jars) = (begun, Vec::new());
         for step in plan(&ending) {
             let (name, count, result) = match step {
-                Step::End { confirmed } => (receipt::Step::End, 1, (!confirmed).then_some(StepResult::Failed)),
-                Step::Cut { grace, quiet } => {
+                PlanStep::End { confirmed } => (receipt::Step::End, 1, (!confirmed).then_some(StepResult::Failed)),
+                PlanStep::Cut { grace, quiet } => {
                     (receipt::Step::Cut, session.cut(grace), (!quiet).then_some(StepResult::TimedOut))
                 }
-                Step::Cookies => {
+                PlanStep::Cookies => {
                     let count = cookies_of(session);
                     jars = session.take_last_jars();
                     (receipt::Step::Cookies, count, None)
                 }
-                Step::Applications { at_once } => {
+                PlanStep::Applications { at_once } => {
                     receipt.applications = self.sign_out_of_applications(&ending, id, &jars, at_once).await;
                     (receipt::Step::Application, ended_by_call(&receipt.applications), None)
                 }
-                Step::Answer { cookies } => (receipt::Step::Answer, cookies, None),
-                Step::Audit => {
+                PlanStep::Answer { cookies } => (receipt::Step::Answer, cookies, None),
+                PlanStep::Audit => {
                     self.audit(&ending.ended, &receipt);
                     continue;
                 }

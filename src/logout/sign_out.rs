@@ -6,7 +6,7 @@ use super::answer::{self, ResponseStyle};
 use super::clearing::{ClearingChain, MAX_STOPS};
 use super::ending::{RequestParts, Terms};
 use super::receipts::is_confirmed;
-use super::run::{Pipeline, Which};
+use super::run::{Pipeline, SessionsToEnd};
 use super::settings::LogoutSettings;
 use crate::http1::cookie::SessionCookie;
 use crate::pages::{Language, Pages};
@@ -15,7 +15,7 @@ use crate::values::end_cause::EndCause;
 use crate::values::form::FormValue;
 use crate::values::host_receipt::HostOutcome;
 use crate::values::identity::UserKey;
-use crate::values::mac::{Mac, MacKeys, Purpose};
+use crate::values::mac::{Mac, MacKeys, MacPurpose};
 use crate::values::origin::Host;
 use crate::values::own_hosts::{HostId, OwnHosts};
 use crate::values::own_path::OwnPages;
@@ -64,7 +64,7 @@ pub(crate) struct Site<'a> {
 impl SignOut {
     /// Ends the sessions that the request names. This is completed and audited even if the client disconnects.
     pub(crate) async fn end(&self, pipeline: &Pipeline, terms: Terms) -> Receipt {
-        let named = Which::Named(self.sessions.clone(), self.unknown.clone());
+        let named = SessionsToEnd::Named(self.sessions.clone(), self.unknown.clone());
         pipeline.end(named, terms.answered(self.carried.clone())).await.together(self.carried.cookies)
     }
 
@@ -76,7 +76,7 @@ impl SignOut {
         pipeline: &Pipeline,
         terms: Terms,
     ) -> Receipt {
-        let (id, all) = (receipt.logout_id.clone(), Which::AllOf(user, EndCause::Everywhere));
+        let (id, all) = (receipt.logout_id.clone(), SessionsToEnd::AllOf(user, EndCause::Everywhere));
         pipeline.end_as(id, all, terms).await.added_to(receipt)
     }
 
@@ -136,9 +136,9 @@ impl SignOut {
 
 /// Whether one of these codes belongs to the browser of this receipt's logout.
 pub(crate) fn is_of_browser(receipt: &Receipt, codes: &[Mac], keys: &MacKeys) -> bool {
-    codes.iter().any(|code| keys.verify(Purpose::LeftBrowser, &[receipt.logout_id.as_bytes()], code))
+    codes.iter().any(|code| keys.verify(MacPurpose::LeftBrowser, &[receipt.logout_id.as_bytes()], code))
 }
 
 fn left_code(receipt: &Receipt, keys: &MacKeys) -> Mac {
-    keys.sign(Purpose::LeftBrowser, &[receipt.logout_id.as_bytes()])
+    keys.sign(MacPurpose::LeftBrowser, &[receipt.logout_id.as_bytes()])
 }

@@ -14,22 +14,22 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::endpoint::Endpoint;
+use super::endpoint::OutboundEndpoint;
 
 /// Connects to one address.
-pub(super) struct Connector {
-    endpoint: Endpoint,
+pub(super) struct OutboundConnector {
+    endpoint: OutboundEndpoint,
     /// `None` for plain http.
     tls: Option<TlsConnector>,
 }
 
-impl Connector {
-    pub(super) fn new(endpoint: Endpoint, authorities: Option<&[CertificateDer<'static>]>) -> io::Result<Self> {
+impl OutboundConnector {
+    pub(super) fn new(endpoint: OutboundEndpoint, authorities: Option<&[CertificateDer<'static>]>) -> io::Result<Self> {
         let tls = endpoint.server_name.as_ref().map(|_| tls(authorities)).transpose()?;
         Ok(Self { endpoint, tls })
     }
 
-    pub(super) fn endpoint(&self) -> &Endpoint {
+    pub(super) fn endpoint(&self) -> &OutboundEndpoint {
         &self.endpoint
     }
 
@@ -38,7 +38,7 @@ impl Connector {
     /// # Errors
     /// The server cannot be reached, or the TLS handshake failed.
     pub(super) async fn connect(&self) -> io::Result<SendRequest<Full<Bytes>>> {
-        let Endpoint { host, port, .. } = &self.endpoint;
+        let OutboundEndpoint { host, port, .. } = &self.endpoint;
         let stream = TcpStream::connect((host.as_str(), *port)).await?;
         // Each request is written in one piece, so Nagle's algorithm would only delay it.
         stream.set_nodelay(true)?;
@@ -49,7 +49,7 @@ impl Connector {
     }
 }
 
-impl fmt::Debug for Connector {
+impl fmt::Debug for OutboundConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.endpoint.fmt(f)
     }

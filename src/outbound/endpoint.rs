@@ -12,7 +12,7 @@ const LONGEST: usize = 2048;
 
 /// The destination of requests.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Endpoint {
+pub(crate) struct OutboundEndpoint {
     /// The name that the server's certificate must have; `None` for plain http.
     pub(super) server_name: Option<ServerName<'static>>,
     /// The host name or address to connect to.
@@ -26,7 +26,7 @@ pub(crate) struct Endpoint {
 
 /// Why a text is not an address that requests can be sent to. Its message says what to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(crate) enum EndpointError {
+pub(crate) enum OutboundEndpointError {
     /// It is not an address of http or https, or too long.
     #[error("must be an address: write \"https://audit.example.com/exeunt\"")]
     Malformed,
@@ -38,19 +38,19 @@ pub(crate) enum EndpointError {
     HasFragment,
 }
 
-impl Endpoint {
+impl OutboundEndpoint {
     /// Reads an address.
-    pub(crate) fn parse(text: &str) -> Result<Self, EndpointError> {
-        let wrong = EndpointError::Malformed;
+    pub(crate) fn parse(text: &str) -> Result<Self, OutboundEndpointError> {
+        let wrong = OutboundEndpointError::Malformed;
         let url = Url::parse(text).ok().filter(|_| text.len() <= LONGEST).ok_or(wrong)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong);
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(EndpointError::HasUser);
+            return Err(OutboundEndpointError::HasUser);
         }
         if url.fragment().is_some() {
-            return Err(EndpointError::HasFragment);
+            return Err(OutboundEndpointError::HasFragment);
         }
         let host = match url.host().ok_or(wrong)? {
             Host::Domain(name) => name.to_owned(),
@@ -76,7 +76,7 @@ impl Endpoint {
 }
 
 /// Without path and query, which may contain a token.
-impl fmt::Debug for Endpoint {
+impl fmt::Debug for OutboundEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.server_name.is_some() { "https" } else { "http" };
         write!(f, "{scheme}://{}/…", self.authority.to_str().unwrap_or_default())
@@ -96,13 +96,13 @@ mod tests {
             ("http://AUDIT.test:80/", "audit.test", 80, "audit.test", "/", false),
         ];
         for (text, host, port, authority, target, tls) in cases {
-            let read = Endpoint::parse(text).unwrap();
+            let read = OutboundEndpoint::parse(text).unwrap();
             let got = (read.host.as_str(), read.port, read.authority.to_str().unwrap(), read.target.to_string());
             assert_eq!(got, (host, port, authority, target.to_owned()), "{text}");
             assert_eq!(read.server_name.is_some(), tls, "{text}");
         }
         for text in ["", "audit.test", "ftp://a.test/", "http://u:p@a.test/", "http://a.test/#x", "https://"] {
-            assert!(Endpoint::parse(text).is_err(), "{text}");
+            assert!(OutboundEndpoint::parse(text).is_err(), "{text}");
         }
     }
 
@@ -116,8 +116,8 @@ mod tests {
             ("http://[::1]/", false),
             ("http://localhost/", false),
         ] {
-            assert_eq!(Endpoint::parse(text).unwrap().is_exposed(), exposed, "{text}");
+            assert_eq!(OutboundEndpoint::parse(text).unwrap().is_exposed(), exposed, "{text}");
         }
-        assert_eq!(format!("{:?}", Endpoint::parse("https://a.test/token?x=1").unwrap()), "https://a.test/…");
+        assert_eq!(format!("{:?}", OutboundEndpoint::parse("https://a.test/token?x=1").unwrap()), "https://a.test/…");
     }
 }

@@ -14,22 +14,22 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::SendRequest;
 use rustls::pki_types::CertificateDer;
 
-use self::connect::Connector;
-pub(crate) use self::endpoint::Endpoint;
+use self::connect::OutboundConnector;
+pub(crate) use self::endpoint::OutboundEndpoint;
 
 /// The maximum size of an answer's body, in bytes, after which the connection is reused. Bodies are discarded.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// Why a request was not answered.
 #[derive(Debug)]
-pub(crate) enum NoAnswer {
+pub(crate) enum OutboundError {
     /// The server cannot be reached, or its certificate is not accepted.
     Unreachable(io::Error),
     /// The connection was closed early, or the answer is not valid HTTP.
     Broken(hyper::Error),
 }
 
-impl fmt::Display for NoAnswer {
+impl fmt::Display for OutboundError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(error) => write!(f, "no connection: {error}"),
@@ -40,19 +40,19 @@ impl fmt::Display for NoAnswer {
 
 /// A client for one URL. It sends requests one after another over a kept connection.
 #[derive(Debug)]
-pub(crate) struct Client {
-    connector: Connector,
+pub(crate) struct OutboundClient {
+    connector: OutboundConnector,
     kept: Option<SendRequest<Full<Bytes>>>,
 }
 
-impl Client {
+impl OutboundClient {
     /// A client for `endpoint`. The server's certificate must be issued by one of `authorities`, or, without them, by
     /// one that the operating system trusts.
     ///
     /// # Errors
     /// The certificates cannot be used.
-    pub(crate) fn new(endpoint: Endpoint, authorities: Option<&[CertificateDer<'static>]>) -> io::Result<Self> {
-        Ok(Self { connector: Connector::new(endpoint, authorities)?, kept: None })
+    pub(crate) fn new(endpoint: OutboundEndpoint, authorities: Option<&[CertificateDer<'static>]>) -> io::Result<Self> {
+        Ok(Self { connector: OutboundConnector::new(endpoint, authorities)?, kept: None })
     }
 
     /// Sends a POST request with a body of JSON, and returns the status of the answer. If a kept connection fails, the
@@ -60,19 +60,19 @@ impl Client {
     /// and dropping the future closes the connection.
     ///
     /// # Errors
-    /// [`NoAnswer`]. Every status is a success.
+    /// [`OutboundError`]. Every status is a success.
     pub(crate) async fn post(
         &mut self,
         lines: &[(HeaderName, HeaderValue)],
         body: &Bytes,
-    ) -> Result<StatusCode, NoAnswer> {
+    ) -> Result<StatusCode, OutboundError> {
         if let Some(mut kept) = self.kept.take().filter(|kept| !kept.is_closed())
             && let Ok(status) = self.send(&mut kept, lines, body).await
         {
             return Ok(self.keep(kept, status));
         }
-        let mut connection = self.connector.connect().await.map_err(NoAnswer::Unreachable)?;
-        let status = self.send(&mut connection, lines, body).await.map_err(NoAnswer::Broken)?;
+        let mut connection = self.connector.connect().await.map_err(OutboundError::Unreachable)?;
+        let status = self.send(&mut connection, lines, body).await.map_err(OutboundError::Broken)?;
         Ok(self.keep(connection, status))
     }
 

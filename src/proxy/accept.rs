@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::listener::Listener;
 use super::refusal::no_room;
 use super::serve::serve;
-use super::shared::Shared;
+use super::shared::ServerState;
 use super::transport::Transport;
 use crate::values::client_address::Peer;
 use crate::values::reason::Reason;
@@ -23,7 +23,7 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// Accepts until the server closes, then drops the listener, which removes a unix socket's file.
-pub(super) async fn accept_loop<A>(shared: Arc<Shared<A>>, listener: Listener)
+pub(super) async fn accept_loop<A>(shared: Arc<ServerState<A>>, listener: Listener)
 where
     A: Application,
 {
@@ -55,7 +55,7 @@ fn concerns_one_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-fn admit<A>(shared: &Arc<Shared<A>>, transport: Transport, peer: Peer)
+fn admit<A>(shared: &Arc<ServerState<A>>, transport: Transport, peer: Peer)
 where
     A: Application,
 {
@@ -77,7 +77,7 @@ where
 
 /// Answers 503. A limited number of such clients gets time to read it; beyond that the answer is written and the
 /// connection dropped at once.
-fn refuse_connection<A>(shared: &Arc<Shared<A>>, mut transport: Transport, reason: Reason)
+fn refuse_connection<A>(shared: &Arc<ServerState<A>>, mut transport: Transport, reason: Reason)
 where
     A: Application,
 {

@@ -21,7 +21,7 @@ use crate::routes::pool::{Pool, UpstreamSettings};
 use crate::values::time::Clock;
 
 /// Opens connections to upstreams, and keeps idle ones.
-pub(super) struct Connector {
+pub(super) struct UpstreamConnector {
     transport: TransportConnector,
     authorities: OwnAuthorities,
     pub(super) idle: IdleConnections,
@@ -57,7 +57,7 @@ pub(super) struct Dispatch<'a> {
     may_repeat: bool,
 }
 
-impl Connector {
+impl UpstreamConnector {
     pub(super) fn new(clock: Clock, idle: Duration) -> Self {
         Self {
             transport: TransportConnector::new(None),
@@ -136,7 +136,7 @@ impl<'a> Dispatch<'a> {
     /// No endpoint is left, or no name is resolved.
     pub(super) async fn connect(
         &mut self,
-        connector: &Connector,
+        connector: &UpstreamConnector,
         client: &mut Client,
     ) -> Result<UpstreamConnection, ExchangeFailure> {
         let (pool, affinity) = (self.forward.pool(), self.forward.affinity());
@@ -157,7 +157,12 @@ impl<'a> Dispatch<'a> {
     }
 
     /// An idle connection: the owner's authenticated one, or a shared one.
-    fn kept(&mut self, connector: &Connector, client: &mut Client, endpoint: &Endpoint) -> Option<UpstreamConnection> {
+    fn kept(
+        &mut self,
+        connector: &UpstreamConnector,
+        client: &mut Client,
+        endpoint: &Endpoint,
+    ) -> Option<UpstreamConnection> {
         if self.only_new {
             return None;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::application::Application;
 use super::client::Client;
-use super::dispatch::{Connector, Dispatch, UpstreamConnection};
+use super::dispatch::{Dispatch, UpstreamConnection, UpstreamConnector};
 use super::failure::ExchangeFailure;
 use super::outcome::{ExchangeOutcome, UpgradeHandler};
 use super::own_requests::OwnRequests;
@@ -27,13 +27,13 @@ use crate::values::time::{Clock, Moment};
 /// A gateway, with its connections to upstreams.
 pub struct Proxy {
     gateway: Arc<Gateway>,
-    connector: Arc<Connector>,
+    connector: Arc<UpstreamConnector>,
 }
 
 impl Proxy {
     /// The proxy between clients and upstreams, for [`super::Server::open`].
     pub fn new(gateway: Arc<Gateway>, settings: &ServerSettings, clock: Clock) -> Arc<Self> {
-        let connector = Arc::new(Connector::new(clock, settings.upstream_idle));
+        let connector = Arc::new(UpstreamConnector::new(clock, settings.upstream_idle));
         gateway.set_call_client(Arc::new(OwnRequests::new(&connector)));
         Arc::new(Self { gateway, connector })
     }

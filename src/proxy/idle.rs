@@ -59,15 +59,15 @@ pub(super) struct IdleConnections {
 #[derive(Debug, Default)]
 struct KeptConnections {
     /// By endpoint, the most recently used one last.
-    shelves: HashMap<UpstreamKey, VecDeque<KeptConnection>, BuildHasherDefault<KeyHasher>>,
+    shelves: HashMap<UpstreamKey, VecDeque<KeptConnection>, BuildHasherDefault<UpstreamKeyHasher>>,
     count: usize,
 }
 
 /// A trivial hasher: the numbers of a key are hashes already, and come from the configuration.
 #[derive(Default)]
-struct KeyHasher(u64);
+struct UpstreamKeyHasher(u64);
 
-impl Hasher for KeyHasher {
+impl Hasher for UpstreamKeyHasher {
     fn write(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
     }

@@ -10,7 +10,7 @@ use http::Method;
 use http::header::{CONTENT_TYPE, SET_COOKIE};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::dispatch::{Connector, UpstreamConnection};
+use super::dispatch::{UpstreamConnection, UpstreamConnector};
 use super::wire::{self, Persistence, SentFraming};
 use crate::http1::answer_head::{AnswerContext, AnswerHead, AnswerReader};
 use crate::http1::body::BodyReader;
@@ -32,10 +32,10 @@ const INTERIM: usize = 32;
 const PIECE: usize = 16 * 1024;
 
 /// Sends the gateway's own requests.
-pub(super) struct OwnRequests(Arc<Connector>);
+pub(super) struct OwnRequests(Arc<UpstreamConnector>);
 
 impl OwnRequests {
-    pub(super) fn new(connector: &Arc<Connector>) -> Self {
+    pub(super) fn new(connector: &Arc<UpstreamConnector>) -> Self {
         Self(Arc::clone(connector))
     }
 

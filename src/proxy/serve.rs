@@ -16,7 +16,7 @@ use super::outcome::{ExchangeOutcome, UpgradeHandler};
 use super::read_head::{ReceivedHead, read_head};
 use super::refusal::{closing_answer, send};
 use super::request::Request;
-use super::shared::Shared;
+use super::shared::ServerState;
 use super::transport::Transport;
 use crate::values::reason::Reason;
 
@@ -37,7 +37,7 @@ enum Remaining {
 /// Not an `async fn`, whose future would hold its arguments twice: this one exists for each idle connection.
 #[expect(clippy::manual_async_fn, reason = "see above")]
 pub(super) fn serve<A>(
-    shared: Arc<Shared<A>>,
+    shared: Arc<ServerState<A>>,
     mut client: Client,
     connection: Arc<Connection>,
     slot: ConnectionSlot,
@@ -54,7 +54,7 @@ where
     }
 }
 
-async fn serve_requests<A>(shared: &Shared<A>, client: &mut Client, connection: &Arc<Connection>) -> Remaining
+async fn serve_requests<A>(shared: &ServerState<A>, client: &mut Client, connection: &Arc<Connection>) -> Remaining
 where
     A: Application,
 {
@@ -84,7 +84,7 @@ where
 }
 
 async fn finish<A: Application>(
-    shared: &Shared<A>,
+    shared: &ServerState<A>,
     client: Client,
     connection: &Arc<Connection>,
     remaining: Remaining,
@@ -98,7 +98,7 @@ async fn finish<A: Application>(
 }
 
 /// Sends the reason why a head is invalid. After a timeout, only what the socket accepts at once is sent.
-async fn refuse<A: Application>(shared: &Shared<A>, mut client: Client, connection: &Connection, reason: Reason) {
+async fn refuse<A: Application>(shared: &ServerState<A>, mut client: Client, connection: &Connection, reason: Reason) {
     let answer = closing_answer(shared.app.refuse(connection.peer(), &client.input, reason));
     if connection.enter(ConnectionState::Lingering) {
         send(client.transport(), connection, &answer).await;
@@ -136,7 +136,7 @@ fn poll_over(connection: &Connection, context: &mut Context<'_>) -> Poll<()> {
 
 /// One request and its answer. When the connection is ended, the exchange is dropped, which closes both sides.
 async fn exchange<A>(
-    shared: &Shared<A>,
+    shared: &ServerState<A>,
     client: &mut Client,
     connection: &Connection,
     request: Request,

@@ -15,7 +15,7 @@ use super::connection_state::{CloseReason, ConnectionTimeouts};
 use super::connection_table::{ConnectionLimits, ConnectionTable};
 use super::listener::Listener;
 use super::settings::ServerSettings;
-use super::shared::Shared;
+use super::shared::ServerState;
 use super::sparse_log::SparseLog;
 use crate::values::listen_address::ListenAddress;
 use crate::values::time::{Clock, Moment};
@@ -56,7 +56,7 @@ impl Server {
                 Arc::new(move |now| app.sweep(now))
             }),
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ServerState {
             app,
             settings: Arc::clone(&control.settings),
             clock,

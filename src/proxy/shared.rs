@@ -16,7 +16,7 @@ use crate::values::time::Clock;
 
 /// The state that all connections share.
 #[derive(Debug)]
-pub(super) struct Shared<A> {
+pub(super) struct ServerState<A> {
     pub(super) app: Arc<A>,
     /// The current settings; a reload replaces them.
     pub(super) settings: Arc<ArcSwap<ServerSettings>>,
@@ -32,7 +32,7 @@ pub(super) struct Shared<A> {
     pub(super) accept_log: SparseLog,
 }
 
-impl<A> Shared<A> {
+impl<A> ServerState<A> {
     pub(super) fn log_refusal(&self, reason: Reason) {
         if let Some(times) = self.refusal_log.due(&self.clock) {
             let ServerSettings { connections, connections_per_address, .. } = **self.settings.load();

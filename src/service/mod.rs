@@ -9,10 +9,10 @@ use std::sync::{Arc, OnceLock};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
-pub use self::reloader::{Changes, Current, NotReloaded, Reloader, Sources};
+pub use self::reloader::{Current, NotReloaded, ReloadChanges, Reloader, Sources};
 use crate::audit::{AuditProblem, Log};
 use crate::config::Settings;
-use crate::gateway::{BuildError, Gateway, GatewayParts, GatewaySettings, ReloadError, Reloaded};
+use crate::gateway::{BuildError, Gateway, GatewayParts, GatewaySettings, ReloadError, ReloadOutcome};
 use crate::proxy::listener::Listener;
 use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Proxy, Server};
@@ -166,7 +166,7 @@ impl Service {
         let targets = self.log.open_targets(&audit, &self.clock).map_err(NotServed::Audit)?;
         let refused_before = self.gateway.refused_again();
         let reloaded = self.gateway.reload(gateway, session, keys).await;
-        let Reloaded { ended, generation, keys } = reloaded.map_err(NotServed::Reload)?;
+        let ReloadOutcome { ended, generation, keys } = reloaded.map_err(NotServed::Reload)?;
         self.log.set(log);
         self.log.set_targets(targets);
         self.proxy.set(&server);

@@ -58,7 +58,7 @@ impl Current {
 
 /// What a reload changed.
 #[derive(Debug)]
-pub struct Changes {
+pub struct ReloadChanges {
     /// Keys of the configuration, and the key file's name.
     pub keys: Vec<String>,
     /// The changes of users in the users' file.
@@ -74,7 +74,7 @@ pub struct Changes {
 pub enum NotReloaded {
     /// The files have problems.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] RefusedFiles),
     /// The files are valid, and the gateway cannot apply them.
     #[error("error: {0}\n")]
     NotServed(#[from] NotServed),
@@ -85,14 +85,14 @@ pub enum NotReloaded {
 
 /// The problems of the files.
 #[derive(Debug, Default, Error)]
-pub struct Refusal {
+pub struct RefusedFiles {
     /// Those of the configuration.
     configuration: Option<Report>,
     /// That of the key file.
     keys: Option<Box<StateProblem>>,
 }
 
-impl Refusal {
+impl RefusedFiles {
     /// The number of problems.
     fn problems(&self) -> usize {
         self.configuration.iter().map(|report| report.findings().len()).sum::<usize>()
@@ -100,7 +100,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for RefusedFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(report) = &self.configuration {
             report.fmt(f)?;
@@ -129,15 +129,15 @@ impl Reloader {
     ///
     /// # Errors
     /// [`NotReloaded`]: then nothing has changed.
-    pub async fn reload(self: Arc<Self>) -> Result<Changes, NotReloaded> {
+    pub async fn reload(self: Arc<Self>) -> Result<ReloadChanges, NotReloaded> {
         tokio::spawn(self.reload_here()).await.unwrap_or(Err(NotReloaded::Broken))
     }
 
-    async fn reload_here(self: Arc<Self>) -> Result<Changes, NotReloaded> {
+    async fn reload_here(self: Arc<Self>) -> Result<ReloadChanges, NotReloaded> {
         let mut current = self.current.lock().await;
         let reloaded = self.read_and_apply(&mut current).await;
         let event = match &reloaded {
-            Ok(Changes { keys, users, applied, .. }) => Event::Reloaded {
+            Ok(ReloadChanges { keys, users, applied, .. }) => Event::Reloaded {
                 keys,
                 users: [users.added, users.changed, users.removed],
                 sessions_ended: applied.sessions_ended,
@@ -149,7 +149,7 @@ impl Reloader {
         self.log.event(self.clock.wall(), &event);
         match &reloaded {
             Ok(changes) => note_findings(&changes.warnings),
-            Err(NotReloaded::Refused(Refusal { configuration, keys })) => {
+            Err(NotReloaded::Refused(RefusedFiles { configuration, keys })) => {
                 if let Some(report) = configuration {
                     note_findings(report);
                 }
@@ -163,7 +163,7 @@ impl Reloader {
         reloaded
     }
 
-    async fn read_and_apply(&self, current: &mut Current) -> Result<Changes, NotReloaded> {
+    async fn read_and_apply(&self, current: &mut Current) -> Result<ReloadChanges, NotReloaded> {
         // No password may be changed between the reading of the users' file and its use, or the change would have no
         // effect here until the next reload.
         let _reading = self.service.hold_users().await;
@@ -181,17 +181,17 @@ impl Reloader {
             self.log.event(self.clock.wall(), &Event::Operation(Operation::UserChanged { user, change }));
         }
         *current = next;
-        Ok(Changes { keys, users, applied, warnings })
+        Ok(ReloadChanges { keys, users, applied, warnings })
     }
 }
 
 /// Reads all files, so that all problems are reported at once.
-fn read(sources: &Sources, start: &StartValues) -> Result<(Settings, Report, Option<MacKeys>), Refusal> {
+fn read(sources: &Sources, start: &StartValues) -> Result<(Settings, Report, Option<MacKeys>), RefusedFiles> {
     let settings = config::load_again(&sources.configuration, start);
     let keys = sources.keys.as_deref().map(read_keys).transpose();
     match (settings, keys) {
         (Ok((settings, warnings)), Ok(keys)) => Ok((settings, warnings, keys)),
-        (settings, keys) => Err(Refusal { configuration: settings.err(), keys: keys.err().map(Box::new) }),
+        (settings, keys) => Err(RefusedFiles { configuration: settings.err(), keys: keys.err().map(Box::new) }),
     }
 }
 
@@ -202,9 +202,9 @@ fn read_keys(path: &Path) -> Result<MacKeys, StateProblem> {
 
 #[async_trait]
 impl Reload for Reloader {
-    async fn reload(self: Arc<Self>) -> Result<admin::Reloaded, admin::ReloadRefused> {
+    async fn reload(self: Arc<Self>) -> Result<admin::ReloadReport, admin::ReloadRefused> {
         match Self::reload(self).await {
-            Ok(Changes { keys, users, applied, warnings }) => Ok(admin::Reloaded {
+            Ok(ReloadChanges { keys, users, applied, warnings }) => Ok(admin::ReloadReport {
                 changed: keys,
                 users,
                 sessions_ended: applied.sessions_ended,

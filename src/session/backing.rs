@@ -16,13 +16,13 @@ use super::loads::Loads;
 use super::pending::PendingEnds;
 use super::record::Session;
 use super::store::{
-    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, PATIENCE, Page, Record, SessionStore, StoreEvent, Trust,
-    Unavailable, Use,
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, PATIENCE, Record, RecordPage, SessionStore, StoreEvent,
+    Trust, Unavailable, Use,
 };
 use super::sync::{AtomicBool, AtomicU32, timeout};
 use crate::values::hop::EnterKey;
 use crate::values::identity::UserKey;
-use crate::values::mac::{MacKeys, Purpose};
+use crate::values::mac::{MacKeys, MacPurpose};
 use crate::values::seal;
 use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment, WallTime};
@@ -189,7 +189,7 @@ impl Backing {
         in_time(self.store.load_all_of(user, beyond)).await
     }
 
-    pub(super) async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable> {
+    pub(super) async fn page(&self, from: Option<Cursor>, about: usize) -> Result<RecordPage, Unavailable> {
         in_time(self.store.page(from, about)).await
     }
 
@@ -214,7 +214,7 @@ impl Backing {
         if record.jar.is_empty() {
             return Some(Vault::default());
         }
-        let jar = seal::open(&self.keys.load(), Purpose::SealedJar, record.name.as_bytes(), &record.jar)?;
+        let jar = seal::open(&self.keys.load(), MacPurpose::SealedJar, record.name.as_bytes(), &record.jar)?;
         Vault::read(&jar, record.version)
     }
 
@@ -225,7 +225,7 @@ impl Backing {
         version: u32,
         jar: &[u8],
     ) -> Result<JarWrite, Unavailable> {
-        let sealed = seal::seal(&self.keys.load(), Purpose::SealedJar, session.as_bytes(), jar);
+        let sealed = seal::seal(&self.keys.load(), MacPurpose::SealedJar, session.as_bytes(), jar);
         let sealed = sealed.map_err(|_| Unavailable)?;
         in_time(self.store.set_jar(session, version, &sealed)).await
     }

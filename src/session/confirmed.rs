@@ -12,7 +12,7 @@ pub(super) struct Confirmed(AtomicU32);
 
 /// How the copy of a session in the table relates to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Freshness {
     /// It is up to date.
     Current,
     /// Another gateway has changed the cookies, the keys or the password.
@@ -35,12 +35,12 @@ impl Confirmed {
         self.0.fetch_or(OUTDATED, Ordering::SeqCst);
     }
 
-    pub(super) fn standing(&self, Epoch(epoch): Epoch) -> Standing {
+    pub(super) fn standing(&self, Epoch(epoch): Epoch) -> Freshness {
         let known = self.0.load(Ordering::Acquire);
         match known ^ (epoch << 1) {
-            0 => Standing::Current,
-            OUTDATED => Standing::Outdated,
-            _ => Standing::InDoubt,
+            0 => Freshness::Current,
+            OUTDATED => Freshness::Outdated,
+            _ => Freshness::InDoubt,
         }
     }
 }
@@ -52,12 +52,12 @@ mod tests {
     #[test]
     fn a_session_is_current_in_its_epoch_until_it_is_changed() {
         let (confirmed, [first, second]) = (Confirmed::default(), [Epoch(0), Epoch(1)]);
-        assert_eq!(confirmed.standing(first), Standing::Current);
-        assert_eq!(confirmed.standing(second), Standing::InDoubt);
+        assert_eq!(confirmed.standing(first), Freshness::Current);
+        assert_eq!(confirmed.standing(second), Freshness::InDoubt);
         confirmed.outdate();
-        assert_eq!((confirmed.standing(first), confirmed.standing(second)), (Standing::Outdated, Standing::InDoubt));
+        assert_eq!((confirmed.standing(first), confirmed.standing(second)), (Freshness::Outdated, Freshness::InDoubt));
         confirmed.confirm(second);
         confirmed.confirm(first);
-        assert_eq!((confirmed.standing(first), confirmed.standing(second)), (Standing::InDoubt, Standing::Current));
+        assert_eq!((confirmed.standing(first), confirmed.standing(second)), (Freshness::InDoubt, Freshness::Current));
     }
 }

@@ -59,7 +59,7 @@ pub(super) struct Mark(u64);
 
 /// The result of entering a loaded record into the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Entry<T> {
+pub(super) enum EntryOutcome<T> {
     /// It was entered.
     Entered(T),
     /// Its session has ended meanwhile.
@@ -72,12 +72,12 @@ pub(super) enum Entry<T> {
 
 #[derive(Debug, Default)]
 pub(super) struct Dead {
-    state: Mutex<State>,
+    state: Mutex<EndedState>,
     settled: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct EndedState {
     pending: HashMap<SessionKey, Pending>,
     /// The keys of the sessions whose ends were confirmed last, the most recent at the back.
     recent: VecDeque<SessionKey>,
@@ -87,7 +87,7 @@ struct State {
     unknown: usize,
 }
 
-impl State {
+impl EndedState {
     fn note(&mut self, key: SessionKey) {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
@@ -184,16 +184,16 @@ impl Dead {
         keys: impl Iterator<Item = &'k SessionKey> + Clone,
         mark: Mark,
         enter: impl FnOnce() -> T,
-    ) -> Entry<T> {
+    ) -> EntryOutcome<T> {
         let state = self.state.lock();
         if keys.clone().any(|key| state.pending.contains_key(key)) {
-            return Entry::Unconfirmed;
+            return EntryOutcome::Unconfirmed;
         }
         let is_one = |ended: &SessionKey| keys.clone().any(|key| key == ended);
         match state.ended_since(is_one, mark) {
-            Some(false) => Entry::Entered(enter()),
-            Some(true) => Entry::Dead,
-            None => Entry::Overtaken,
+            Some(false) => EntryOutcome::Entered(enter()),
+            Some(true) => EntryOutcome::Dead,
+            None => EntryOutcome::Overtaken,
         }
     }
 
@@ -231,26 +231,26 @@ mod tests {
     fn an_old_record_never_overtakes_an_end() {
         let (dead, one, other) = (Dead::default(), session(), session());
         let before = dead.mark();
-        assert_eq!(dead.enter(of(&one).keys(), before, || 1), Entry::Entered(1));
+        assert_eq!(dead.enter(of(&one).keys(), before, || 1), EntryOutcome::Entered(1));
         dead.begin(std::slice::from_ref(&one));
-        assert_eq!(dead.enter(of(&one).keys(), dead.mark(), || 1), Entry::Unconfirmed);
+        assert_eq!(dead.enter(of(&one).keys(), dead.mark(), || 1), EntryOutcome::Unconfirmed);
         dead.confirmed([one.name()]);
-        assert_eq!(dead.enter(of(&one).keys(), before, || 1), Entry::Dead);
+        assert_eq!(dead.enter(of(&one).keys(), before, || 1), EntryOutcome::Dead);
         assert_eq!(
             dead.enter(of(&other).keys(), before, || 1),
-            Entry::Entered(1),
+            EntryOutcome::Entered(1),
             "an end concerns only its own session"
         );
         let after = dead.mark();
         dead.ended_elsewhere(*other.name());
-        assert_eq!(dead.enter(of(&other).keys(), after, || 1), Entry::Dead);
+        assert_eq!(dead.enter(of(&other).keys(), after, || 1), EntryOutcome::Dead);
         for _ in 0..RECENT {
             dead.ended_elsewhere(record("x").name);
         }
-        assert_eq!(dead.enter(of(&other).keys(), after, || 1), Entry::Overtaken);
+        assert_eq!(dead.enter(of(&other).keys(), after, || 1), EntryOutcome::Overtaken);
         assert_eq!(
             dead.enter(of(&other).keys(), dead.mark(), || 1),
-            Entry::Entered(1),
+            EntryOutcome::Entered(1),
             "a load that begins now is current"
         );
     }
@@ -263,18 +263,18 @@ mod tests {
         dead.begin(std::slice::from_ref(&one));
         let before = dead.mark();
         dead.confirmed([one.name()]);
-        assert_eq!(dead.enter(record.keys(), before, || 1), Entry::Dead);
+        assert_eq!(dead.enter(record.keys(), before, || 1), EntryOutcome::Dead);
         dead.owe_unknown(&[another.key], Moment::default());
         let before = dead.mark();
         dead.confirmed([&another.key]);
         assert_eq!(
             dead.enter(record.keys(), before, || 1),
-            Entry::Dead,
+            EntryOutcome::Dead,
             "by whichever of the keys the session was ended"
         );
         assert_eq!(
             dead.enter(record.keys(), dead.mark(), || 1),
-            Entry::Entered(1),
+            EntryOutcome::Entered(1),
             "a load that begins now is current"
         );
     }
@@ -289,10 +289,10 @@ mod tests {
         dead.owe([Owed::Known(Arc::clone(&one))]);
         dead.owe_unknown(&[further, *one.name()], Moment::default());
         let unknown = Record { further: vec![another], ..record("bob") };
-        assert_eq!(dead.enter(unknown.keys(), dead.mark(), || 1), Entry::Unconfirmed);
+        assert_eq!(dead.enter(unknown.keys(), dead.mark(), || 1), EntryOutcome::Unconfirmed);
         assert_eq!((dead.take_owed(1).len(), dead.take_owed(9).len(), dead.take_owed(9).len()), (1, 1, 0));
         dead.confirmed([one.name(), &further]);
-        assert_eq!(dead.enter(unknown.keys(), dead.mark(), || 1), Entry::Entered(1));
+        assert_eq!(dead.enter(unknown.keys(), dead.mark(), || 1), EntryOutcome::Entered(1));
     }
 
     #[test]

@@ -16,9 +16,9 @@ use crate::values::session_id::SessionKey;
 /// All keys of all sessions. Most sessions have only one, which is their name.
 #[derive(Debug, Default)]
 pub(super) struct KeyIndex {
-    by_name: DashMap<Named, (), BuildHasherDefault<KeyHasher>>,
+    by_name: DashMap<Named, (), BuildHasherDefault<SessionKeyHasher>>,
     /// Keys of further hosts.
-    by_further: DashMap<SessionKey, Arc<Session>, BuildHasherDefault<KeyHasher>>,
+    by_further: DashMap<SessionKey, Arc<Session>, BuildHasherDefault<SessionKeyHasher>>,
 }
 
 impl KeyIndex {
@@ -30,7 +30,7 @@ impl KeyIndex {
 
     /// The session whose name begins with these bytes.
     pub(super) fn get_by_head(&self, head: u64) -> Option<Arc<Session>> {
-        self.by_name.get::<dyn Head>(&head).map(|entry| entry.key().session())
+        self.by_name.get::<dyn KeyPrefix>(&head).map(|entry| entry.key().session())
     }
 
     pub(super) fn contains(&self, key: &SessionKey) -> bool {
@@ -106,48 +106,48 @@ impl Borrow<SessionKey> for Named {
     }
 }
 
-/// The first bytes of a name, which are all that [`KeyHasher`] uses of it.
-trait Head {
+/// The first bytes of a name, which are all that [`SessionKeyHasher`] uses of it.
+trait KeyPrefix {
     fn head(&self) -> u64;
 }
 
-impl Head for Named {
+impl KeyPrefix for Named {
     fn head(&self) -> u64 {
         self.0.name().head()
     }
 }
 
-impl Head for u64 {
+impl KeyPrefix for u64 {
     fn head(&self) -> u64 {
         *self
     }
 }
 
-impl PartialEq for dyn Head + '_ {
+impl PartialEq for dyn KeyPrefix + '_ {
     fn eq(&self, other: &Self) -> bool {
         self.head() == other.head()
     }
 }
 
-impl Eq for dyn Head + '_ {}
+impl Eq for dyn KeyPrefix + '_ {}
 
-impl Hash for dyn Head + '_ {
+impl Hash for dyn KeyPrefix + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write(&self.head().to_le_bytes());
     }
 }
 
-impl<'a> Borrow<dyn Head + 'a> for Named {
-    fn borrow(&self) -> &(dyn Head + 'a) {
+impl<'a> Borrow<dyn KeyPrefix + 'a> for Named {
+    fn borrow(&self) -> &(dyn KeyPrefix + 'a) {
         self
     }
 }
 
 /// The hash function of the index: the first bytes of the key, which is a SHA-256 hash of random bits.
 #[derive(Default)]
-struct KeyHasher(u64);
+struct SessionKeyHasher(u64);
 
-impl Hasher for KeyHasher {
+impl Hasher for SessionKeyHasher {
     fn write(&mut self, bytes: &[u8]) {
         if let Some(head) = bytes.first_chunk() {
             self.0 = u64::from_le_bytes(*head);

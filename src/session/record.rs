@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::confirmed::{Confirmed, Standing};
+use super::confirmed::{Confirmed, Freshness};
 use super::end_mark::EndMark;
 use super::epoch::Epoch;
 use super::latest_stamp::LatestStamp;
@@ -204,7 +204,7 @@ impl Session {
     }
 
     /// How the session relates to its record in the store.
-    pub(super) fn standing(&self, epoch: Epoch) -> Standing {
+    pub(super) fn standing(&self, epoch: Epoch) -> Freshness {
         self.confirmed.standing(epoch)
     }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub(crate) use self::ends::EndsOfUser;
 use super::backing::Backing;
-use super::confirmed::Standing;
+use super::confirmed::Freshness;
 use super::expiry_queue::ExpiryQueue;
 use super::key_index::KeyIndex;
 use super::lifetime::Lifetime;
@@ -101,7 +101,7 @@ pub struct Opened {
 
 /// The result of looking a key up in the table.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum Lookup {
     /// The session is live.
     Live(Arc<Session>),
     /// The session has ended or expired, and is still in the table.
@@ -190,24 +190,24 @@ impl SessionTable {
 
     /// Looks a key up. An expired session is over even if the sweep has not ended it yet; with a store, an idle one may
     /// have been used at another replica.
-    pub(crate) fn look_up(&self, key: &SessionKey, now: Moment) -> Found {
+    pub(crate) fn look_up(&self, key: &SessionKey, now: Moment) -> Lookup {
         let Some(session) = self.by_key.get(key) else {
             return match &self.backing {
-                Some(backing) if !backing.is_absent(key) => Found::Unknown,
-                _ => Found::Absent,
+                Some(backing) if !backing.is_absent(key) => Lookup::Unknown,
+                _ => Lookup::Absent,
             };
         };
         if session.has_ended() {
-            return Found::Over(session);
+            return Lookup::Over(session);
         }
         match self.expiry(&session, now) {
             None => match self.standing(&session, now) {
-                Standing::Current => Found::Live(session),
-                Standing::Outdated => Found::Outdated(session),
-                Standing::InDoubt => Found::Unknown,
+                Freshness::Current => Lookup::Live(session),
+                Freshness::Outdated => Lookup::Outdated(session),
+                Freshness::InDoubt => Lookup::Unknown,
             },
-            Some(EndCause::Idle) if self.backing.is_some() => Found::Unknown,
-            Some(_) => Found::Over(session),
+            Some(EndCause::Idle) if self.backing.is_some() => Lookup::Unknown,
+            Some(_) => Lookup::Over(session),
         }
     }
 
@@ -215,8 +215,8 @@ impl SessionTable {
     #[cfg(test)]
     pub(crate) fn find(&self, key: &SessionKey, now: Moment) -> Option<Arc<Session>> {
         match self.look_up(key, now) {
-            Found::Live(session) => Some(session),
-            Found::Over(_) | Found::Absent | Found::Outdated(_) | Found::Unknown => None,
+            Lookup::Live(session) => Some(session),
+            Lookup::Over(_) | Lookup::Absent | Lookup::Outdated(_) | Lookup::Unknown => None,
         }
     }
 
@@ -279,11 +279,11 @@ impl SessionTable {
     }
 
     /// How the session relates to its record in the store.
-    fn standing(&self, session: &Session, now: Moment) -> Standing {
+    fn standing(&self, session: &Session, now: Moment) -> Freshness {
         match &self.backing {
-            None => Standing::Current,
+            None => Freshness::Current,
             Some(backing) if backing.is_trusted(now) => session.standing(backing.epoch()),
-            Some(_) => Standing::InDoubt,
+            Some(_) => Freshness::InDoubt,
         }
     }
 

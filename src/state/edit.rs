@@ -22,7 +22,7 @@ pub(crate) enum KeyChange {
 
 /// Why a change is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(crate) enum NotChanged {
+pub(crate) enum KeysNotChanged {
     /// The text is not a valid key file, before or after the change.
     #[error(transparent)]
     Bad(#[from] BadKeys),
@@ -37,7 +37,7 @@ pub(crate) enum NotChanged {
     NoRandomness,
 }
 
-impl From<NoRandomness> for NotChanged {
+impl From<NoRandomness> for KeysNotChanged {
     fn from(NoRandomness: NoRandomness) -> Self {
         Self::NoRandomness
     }
@@ -46,8 +46,8 @@ impl From<NoRandomness> for NotChanged {
 /// Applies a change. Returns the changed text, and the fingerprint of the key that it concerns.
 ///
 /// # Errors
-/// [`NotChanged`]
-pub(crate) fn change(text: &str, change: &KeyChange) -> Result<(Zeroizing<String>, String), NotChanged> {
+/// [`KeysNotChanged`]
+pub(crate) fn change(text: &str, change: &KeyChange) -> Result<(Zeroizing<String>, String), KeysNotChanged> {
     let keys = MacKeys::parse(text)?.short_fingerprints();
     let mut lines: Vec<Zeroizing<String>> = text.lines().map(|line| Zeroizing::new(line.to_owned())).collect();
     let places = lines.iter().enumerate().filter(|(_, line)| MacKeys::parse(line).is_ok());
@@ -55,7 +55,7 @@ pub(crate) fn change(text: &str, change: &KeyChange) -> Result<(Zeroizing<String
     let first = places.first().copied().unwrap_or_default();
     let place_of = |name: &String| {
         let found = keys.iter().zip(&places).find(|(key, _)| *key == name);
-        found.map(|(_, place)| *place).ok_or(NotChanged::Unknown)
+        found.map(|(_, place)| *place).ok_or(KeysNotChanged::Unknown)
     };
     let name = match change {
         KeyChange::Add { first: signs } => {
@@ -72,7 +72,7 @@ pub(crate) fn change(text: &str, change: &KeyChange) -> Result<(Zeroizing<String
         KeyChange::Remove(name) => {
             let place = place_of(name)?;
             if place == first {
-                return Err(NotChanged::Signs);
+                return Err(KeysNotChanged::Signs);
             }
             drop(lines.remove(place));
             name.clone()
@@ -126,12 +126,12 @@ mod tests {
     fn a_change_that_would_break_the_file_is_refused() {
         let full = FILE.replacen("1\n", &format!("1\n{}", format!("{}\n", "3".repeat(64)).repeat(14)), 1);
         let cases = [
-            ("", KeyChange::Add { first: true }, NotChanged::Bad(BadKeys::Empty)),
-            ("12", KeyChange::Add { first: true }, NotChanged::Bad(BadKeys::Line(1))),
-            (&full, KeyChange::Add { first: false }, NotChanged::Bad(BadKeys::TooMany)),
-            (FILE, KeyChange::Use(fingerprint("3")), NotChanged::Unknown),
-            (FILE, KeyChange::Remove(fingerprint("3")), NotChanged::Unknown),
-            (FILE, KeyChange::Remove(fingerprint("1")), NotChanged::Signs),
+            ("", KeyChange::Add { first: true }, KeysNotChanged::Bad(BadKeys::Empty)),
+            ("12", KeyChange::Add { first: true }, KeysNotChanged::Bad(BadKeys::Line(1))),
+            (&full, KeyChange::Add { first: false }, KeysNotChanged::Bad(BadKeys::TooMany)),
+            (FILE, KeyChange::Use(fingerprint("3")), KeysNotChanged::Unknown),
+            (FILE, KeyChange::Remove(fingerprint("3")), KeysNotChanged::Unknown),
+            (FILE, KeyChange::Remove(fingerprint("1")), KeysNotChanged::Signs),
         ];
         for (text, wanted, want) in cases {
             assert_eq!(change(text, &wanted).map(|(_, name)| name), Err(want), "{wanted:?}");

@@ -20,7 +20,7 @@ pub(super) struct Policy {
 
 /// The state of one counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct CounterState {
     /// The end of the ban; without a ban, the time of the last failure.
     pub(crate) since: Moment,
     /// The number of failures that have not decayed yet.
@@ -38,7 +38,7 @@ impl Policy {
     }
 }
 
-impl Standing {
+impl CounterState {
     /// The same counter at a later moment, with failures decayed.
     pub(super) fn at(mut self, now: Moment, policy: Policy) -> Self {
         let quiet = now.duration_since(self.since);
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn failures_decay_one_after_another() {
-        let standing = Standing { since: seconds(100), failures: 3, open: 0 };
+        let standing = CounterState { since: seconds(100), failures: 3, open: 0 };
         let cases = [(0, 3, 100), (159, 3, 100), (160, 2, 160), (161, 2, 160), (220, 1, 220), (280, 0, 280)];
         for (now, failures, since) in cases {
             let later = standing.at(seconds(now), POLICY);
@@ -114,7 +114,7 @@ mod tests {
         let at_rest = standing.at(seconds(u32::MAX), POLICY);
         assert_eq!(
             at_rest,
-            Standing { since: seconds(280), failures: 0, open: 0 },
+            CounterState { since: seconds(280), failures: 0, open: 0 },
             "the time of the last decay is kept"
         );
     }
@@ -133,7 +133,7 @@ mod tests {
             ((40, 3, 2), Some(40)),
         ];
         for ((since, failures, open), want) in cases {
-            let standing = Standing { since: seconds(since), failures, open };
+            let standing = CounterState { since: seconds(since), failures, open };
             let until = standing.closed_until(seconds(10), POLICY);
             assert_eq!(until, want.map(seconds), "{standing:?}");
         }
@@ -141,24 +141,24 @@ mod tests {
 
     #[test]
     fn a_failure_bans_and_a_success_clears() {
-        let standing = Standing { since: seconds(0), failures: 2, open: 2 };
+        let standing = CounterState { since: seconds(0), failures: 2, open: 2 };
         let failed = standing.failed(seconds(10), POLICY, BAN_MAX);
-        assert_eq!(failed, Standing { since: seconds(15), failures: 3, open: 1 });
+        assert_eq!(failed, CounterState { since: seconds(15), failures: 3, open: 1 });
         let again = failed.failed(seconds(11), POLICY, BAN_MAX);
-        assert_eq!(again, Standing { since: seconds(21), failures: 4, open: 0 });
-        assert_eq!(again.succeeded(seconds(12)), Standing { since: seconds(12), failures: 0, open: 0 });
+        assert_eq!(again, CounterState { since: seconds(21), failures: 4, open: 0 });
+        assert_eq!(again.succeeded(seconds(12)), CounterState { since: seconds(12), failures: 0, open: 0 });
     }
 
     #[test]
     fn the_longest_ban_limits_the_guesses_in_a_day() {
-        let (day, mut now, mut guesses, mut standing) = (86_400, 0, 0, Standing::default());
+        let (day, mut now, mut guesses, mut standing) = (86_400, 0, 0, CounterState::default());
         while now < day {
             standing = standing.at(seconds(now), POLICY);
             if let Some(until) = standing.closed_until(seconds(now), POLICY) {
                 now = until.seconds();
                 continue;
             }
-            standing = Standing { open: 1, ..standing }.failed(seconds(now), POLICY, Duration::from_secs(900));
+            standing = CounterState { open: 1, ..standing }.failed(seconds(now), POLICY, Duration::from_secs(900));
             guesses += 1;
         }
         assert!((96..=110).contains(&guesses), "{guesses}");

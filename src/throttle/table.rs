@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::Banned;
-use super::policy::{Policy, Standing};
+use super::policy::{CounterState, Policy};
 use crate::values::time::Moment;
 
 const SETS: usize = 2048;
@@ -39,7 +39,7 @@ impl CounterKey {
 struct CounterSlot {
     tag: u64,
     owner: u32,
-    standing: Standing,
+    standing: CounterState,
 }
 
 impl CounterSlot {
@@ -124,11 +124,11 @@ impl CounterTable {
     }
 
     /// Changes a counter, with failures decayed up to `now`. A missing counter is created, and may evict another one.
-    fn change<T>(&self, key: CounterKey, now: Moment, change: impl FnOnce(&mut Standing) -> T) -> T {
+    fn change<T>(&self, key: CounterKey, now: Moment, change: impl FnOnce(&mut CounterState) -> T) -> T {
         let mut set = self.set(key).lock();
         let slot = slot_for(&mut set, key, now, self.policy);
         if slot.tag != key.tag {
-            let standing = Standing { since: now, ..Standing::default() };
+            let standing = CounterState { since: now, ..CounterState::default() };
             *slot = CounterSlot { tag: key.tag, owner: key.owner, standing };
         }
         slot.standing = slot.standing.at(now, self.policy);

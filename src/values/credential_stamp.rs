@@ -1,7 +1,7 @@
 //! The fingerprint of the credentials with which a session was opened, so that it ends when they change.
 
 use super::identity::UserKey;
-use super::mac::{Mac, MacKeys, Purpose};
+use super::mac::{Mac, MacKeys, MacPurpose};
 
 /// A keyed hash (HMAC) of a user and the stored password hash. Without the key it neither reveals the stored hash nor
 /// allows guessing passwords.
@@ -11,7 +11,7 @@ pub struct CredentialStamp(Mac);
 impl CredentialStamp {
     /// The stamp of a user with this stored password hash, given in parts.
     pub(crate) fn new(user: &UserKey, stored: &[&[u8]], keys: &MacKeys) -> Self {
-        Self(keys.sign(Purpose::Credential, &parts(user, stored)))
+        Self(keys.sign(MacPurpose::Credential, &parts(user, stored)))
     }
 
     /// Parses the output of [`CredentialStamp::encode`].
@@ -26,7 +26,7 @@ impl CredentialStamp {
 
     /// Whether the stored password hash is the same as when this stamp was made.
     pub(crate) fn is_of(&self, user: &UserKey, stored: &[&[u8]], keys: &MacKeys) -> bool {
-        keys.verify(Purpose::Credential, &parts(user, stored), &self.0)
+        keys.verify(MacPurpose::Credential, &parts(user, stored), &self.0)
     }
 }
 

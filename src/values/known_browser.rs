@@ -9,7 +9,7 @@ use std::fmt;
 
 use data_encoding::BASE64URL_NOPAD;
 
-use super::mac::{Mac, MacKeys, Purpose};
+use super::mac::{Mac, MacKeys, MacPurpose};
 use super::secret::NoRandomness;
 use super::time::WallTime;
 
@@ -85,7 +85,7 @@ impl KnownBrowser {
         let id = before.map_or_else(BrowserId::generate, |before| Ok(before.id))?;
         let day = day_of(now);
         let first =
-            KnownUser { day, mac: keys.sign(Purpose::KnownBrowser, &[name.as_bytes(), &id.0, &day.to_be_bytes()]) };
+            KnownUser { day, mac: keys.sign(MacPurpose::KnownBrowser, &[name.as_bytes(), &id.0, &day.to_be_bytes()]) };
         let others = before.into_iter().flat_map(|before| {
             before
                 .sign_ins
@@ -98,7 +98,7 @@ impl KnownBrowser {
     }
 
     fn is_of(&self, sign_in: &KnownUser, name: &str, keys: &MacKeys) -> bool {
-        keys.verify(Purpose::KnownBrowser, &[name.as_bytes(), &self.id.0, &sign_in.day.to_be_bytes()], &sign_in.mac)
+        keys.verify(MacPurpose::KnownBrowser, &[name.as_bytes(), &self.id.0, &sign_in.day.to_be_bytes()], &sign_in.mac)
     }
 }
 

@@ -23,7 +23,7 @@ const MAX_KEYS: usize = 16;
 
 /// The purpose of a code: what it proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum MacPurpose {
     /// A user has signed in with this browser before.
     KnownBrowser,
     /// The gateway itself chose the target after the sign-in.
@@ -48,7 +48,7 @@ pub(crate) enum Purpose {
     Fingerprint,
 }
 
-impl Purpose {
+impl MacPurpose {
     const fn domain(self) -> &'static [u8] {
         match self {
             Self::KnownBrowser => b"exeunt known browser 1",
@@ -159,12 +159,12 @@ impl MacKeys {
     }
 
     /// The code for these parts, made with the first key.
-    pub(crate) fn sign(&self, purpose: Purpose, parts: &[&[u8]]) -> Mac {
+    pub(crate) fn sign(&self, purpose: MacPurpose, parts: &[&[u8]]) -> Mac {
         code(&self.first, purpose, parts)
     }
 
     /// Whether the code was made for these parts with one of the keys.
-    pub(crate) fn verify(&self, purpose: Purpose, parts: &[&[u8]], mac: &Mac) -> bool {
+    pub(crate) fn verify(&self, purpose: MacPurpose, parts: &[&[u8]], mac: &Mac) -> bool {
         let made_by = |key| bool::from(code(key, purpose, parts).0.ct_eq(&mac.0));
         made_by(&self.first) || self.further.iter().any(made_by)
     }
@@ -183,7 +183,7 @@ impl MacKeys {
 
     /// The fingerprints of the keys in their order. A fingerprint does not reveal its key.
     pub(crate) fn fingerprints(&self) -> Vec<Mac> {
-        std::iter::once(&self.first).chain(&self.further).map(|key| code(key, Purpose::Fingerprint, &[])).collect()
+        std::iter::once(&self.first).chain(&self.further).map(|key| code(key, MacPurpose::Fingerprint, &[])).collect()
     }
 
     /// The fingerprints for display: 8 hexadecimal digits each.
@@ -193,7 +193,7 @@ impl MacKeys {
     }
 
     /// Derives a key for this purpose and these parts from each key, in their order.
-    pub(super) fn derived(&self, purpose: Purpose, parts: &[&[u8]]) -> impl Iterator<Item = hmac::Tag> {
+    pub(super) fn derived(&self, purpose: MacPurpose, parts: &[&[u8]]) -> impl Iterator<Item = hmac::Tag> {
         std::iter::once(&self.first).chain(&self.further).map(move |key| tag(key, purpose, parts))
     }
 }
@@ -215,11 +215,11 @@ fn read_line((line, number): (&str, usize)) -> Result<hmac::Key, BadKeys> {
     read
 }
 
-fn code(key: &hmac::Key, purpose: Purpose, parts: &[&[u8]]) -> Mac {
+fn code(key: &hmac::Key, purpose: MacPurpose, parts: &[&[u8]]) -> Mac {
     Mac(tag(key, purpose, parts).as_ref().first_chunk().copied().unwrap_or_default())
 }
 
-fn tag(key: &hmac::Key, purpose: Purpose, parts: &[&[u8]]) -> hmac::Tag {
+fn tag(key: &hmac::Key, purpose: MacPurpose, parts: &[&[u8]]) -> hmac::Tag {
     let mut context = hmac::Context::with_key(key);
     for part in [purpose.domain()].iter().chain(parts) {
         // Each part is preceded by its length, so that `["ab", "c"]` and `["a", "bc"]` are different messages.
@@ -243,30 +243,30 @@ mod tests {
     #[test]
     fn it_is_hmac_sha256_over_the_purpose_and_the_parts() {
         let keys = MacKeys::parse(KEY).unwrap();
-        assert_eq!(keys.sign(Purpose::ReturnTarget, &[b"/a?b", b""]).encode(), "ivs_tpSH6ZtqNwv6qBNi7Q");
+        assert_eq!(keys.sign(MacPurpose::ReturnTarget, &[b"/a?b", b""]).encode(), "ivs_tpSH6ZtqNwv6qBNi7Q");
     }
 
     #[test]
     fn a_code_is_valid_only_for_its_purpose_parts_and_keys() {
         let keys = MacKeys::parse(KEY).unwrap();
-        let mac = keys.sign(Purpose::Receipt, &[b"ab", b"c"]);
-        assert!(keys.verify(Purpose::Receipt, &[b"ab", b"c"], &mac));
-        assert!(!keys.verify(Purpose::ReturnTarget, &[b"ab", b"c"], &mac));
+        let mac = keys.sign(MacPurpose::Receipt, &[b"ab", b"c"]);
+        assert!(keys.verify(MacPurpose::Receipt, &[b"ab", b"c"], &mac));
+        assert!(!keys.verify(MacPurpose::ReturnTarget, &[b"ab", b"c"], &mac));
         for parts in [&[&b"a"[..], b"bc"][..], &[b"abc"], &[b"ab", b"c", b""], &[b"", b"ab", b"c"], &[b"ab", b"d"]] {
-            assert!(!keys.verify(Purpose::Receipt, parts, &mac), "{parts:?}");
+            assert!(!keys.verify(MacPurpose::Receipt, parts, &mac), "{parts:?}");
         }
-        assert!(!MacKeys::parse(&other()).unwrap().verify(Purpose::Receipt, &[b"ab", b"c"], &mac));
-        assert!(!MacKeys::generate().unwrap().verify(Purpose::Receipt, &[b"ab", b"c"], &mac));
+        assert!(!MacKeys::parse(&other()).unwrap().verify(MacPurpose::Receipt, &[b"ab", b"c"], &mac));
+        assert!(!MacKeys::generate().unwrap().verify(MacPurpose::Receipt, &[b"ab", b"c"], &mac));
     }
 
     #[test]
     fn every_bit_of_a_code_is_compared() {
         let keys = MacKeys::generate().unwrap();
-        let mac = keys.sign(Purpose::KnownBrowser, &[b"alice"]);
+        let mac = keys.sign(MacPurpose::KnownBrowser, &[b"alice"]);
         for bit in 0..MAC_LENGTH * 8 {
             let mut bytes = mac.0;
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(!keys.verify(Purpose::KnownBrowser, &[b"alice"], &Mac(bytes)), "{bit}");
+            assert!(!keys.verify(MacPurpose::KnownBrowser, &[b"alice"], &Mac(bytes)), "{bit}");
         }
     }
 
@@ -274,10 +274,10 @@ mod tests {
     fn after_a_rotation_old_codes_are_valid_and_new_ones_use_the_new_key() {
         let [before, after] = [KEY.to_owned(), format!("{}\n# the one before\n\n{KEY}\n", other())]
             .map(|text| MacKeys::parse(&text).unwrap());
-        let old = before.sign(Purpose::Receipt, &[b"a"]);
-        let new = after.sign(Purpose::Receipt, &[b"a"]);
-        assert!(after.verify(Purpose::Receipt, &[b"a"], &old) && after.verify(Purpose::Receipt, &[b"a"], &new));
-        assert!(!before.verify(Purpose::Receipt, &[b"a"], &new));
+        let old = before.sign(MacPurpose::Receipt, &[b"a"]);
+        let new = after.sign(MacPurpose::Receipt, &[b"a"]);
+        assert!(after.verify(MacPurpose::Receipt, &[b"a"], &old) && after.verify(MacPurpose::Receipt, &[b"a"], &new));
+        assert!(!before.verify(MacPurpose::Receipt, &[b"a"], &new));
     }
 
     #[test]
@@ -326,9 +326,9 @@ mod tests {
     #[test]
     fn codes_have_one_spelling_and_debug_shows_no_keys() {
         let keys = MacKeys::parse(KEY).unwrap();
-        let mac = keys.sign(Purpose::Receipt, &[]);
+        let mac = keys.sign(MacPurpose::Receipt, &[]);
         let text = mac.encode();
-        assert!(keys.verify(Purpose::Receipt, &[], &Mac::parse(text.as_bytes()).unwrap()));
+        assert!(keys.verify(MacPurpose::Receipt, &[], &Mac::parse(text.as_bytes()).unwrap()));
         let twin = format!("{}{}", &text[..21], if text.ends_with('A') { 'B' } else { 'z' });
         for odd in
             ["", "a", &text[1..], &format!("{text}="), &format!("{text}AA"), &twin, &text.replace(&text[..1], "+")]

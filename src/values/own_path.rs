@@ -110,26 +110,26 @@ impl OwnPages {
         match (literal, loose) {
             _ if literal != loose || strict != loose => Err(path.differs()),
             (_, None) => Ok(None),
-            (_, Some(Kind::Login)) => Ok(Some(OwnPage::Login)),
-            (_, Some(Kind::Logout)) => Ok(Some(OwnPage::Logout)),
-            (_, Some(Kind::Further)) => Ok(Some(OwnPage::Further(below_reserved(path.text()).unwrap_or_default()))),
+            (_, Some(PageKind::Login)) => Ok(Some(OwnPage::Login)),
+            (_, Some(PageKind::Logout)) => Ok(Some(OwnPage::Logout)),
+            (_, Some(PageKind::Further)) => Ok(Some(OwnPage::Further(below_reserved(path.text()).unwrap_or_default()))),
         }
     }
 
-    fn of_form(&self, path: &[u8], is: fn(&ConfiguredPath, &[u8]) -> bool) -> Option<Kind> {
+    fn of_form(&self, path: &[u8], is: fn(&ConfiguredPath, &[u8]) -> bool) -> Option<PageKind> {
         if is(&self.login.0, path) {
-            return Some(Kind::Login);
+            return Some(PageKind::Login);
         }
         if self.logout.iter().any(|own| is(&own.0, path)) {
-            return Some(Kind::Logout);
+            return Some(PageKind::Logout);
         }
         let below = |address: &str| path.strip_suffix(b"/").unwrap_or(path).eq_ignore_ascii_case(address.as_bytes());
         if below(LOGIN) {
-            Some(Kind::Login)
+            Some(PageKind::Login)
         } else if below(LOGOUT) {
-            Some(Kind::Logout)
+            Some(PageKind::Logout)
         } else {
-            is_within_reserved(path).then_some(Kind::Further)
+            is_within_reserved(path).then_some(PageKind::Further)
         }
     }
 
@@ -175,7 +175,7 @@ impl OwnPages {
 
 /// The kind of page for one form of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum PageKind {
     Login,
     Logout,
     Further,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::application_outcome::ApplicationOutcome;
 use super::form::{Form, FormValue};
 use super::host_receipt::{HostOutcome, HostReceipt};
-use super::mac::{Mac, MacKeys, Purpose};
+use super::mac::{Mac, MacKeys, MacPurpose};
 
 /// A step of the logout pipeline, in the order of docs/sessions-and-logout.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -140,7 +140,7 @@ impl Receipt {
         query.extend_pairs(APPLICATIONS.iter().zip(self.applications.iter().map(ApplicationReceipt::text)));
         query.extend_pairs(HOSTS.iter().zip(self.hosts.iter().map(HostReceipt::text)));
         query.extend_pairs(self.user.iter().map(|user| (USER, user)));
-        query.append_pair(MAC, &keys.sign(Purpose::Receipt, &bytes(&self.parts())).encode());
+        query.append_pair(MAC, &keys.sign(MacPurpose::Receipt, &bytes(&self.parts())).encode());
         query.finish()
     }
 
@@ -164,7 +164,7 @@ impl Receipt {
         receipt.judge_applications();
         receipt.judge_hosts();
         let mac = Mac::parse(field(MAC)?.as_bytes())?;
-        keys.verify(Purpose::Receipt, &bytes(&receipt.parts()), &mac).then_some(receipt)
+        keys.verify(MacPurpose::Receipt, &bytes(&receipt.parts()), &mac).then_some(receipt)
     }
 
     /// The parts that the MAC covers.

@@ -1,7 +1,7 @@
 //! Handles the `Set-Cookie` headers of an application's answer.
 
 use super::browser_cookie::BrowserCookie;
-use super::jar::Asked;
+use super::jar::CookieContext;
 use super::request::RouteCookies;
 use super::rules::{AppCookies, Destination};
 use super::set_cookie::SetCookie;
@@ -25,7 +25,7 @@ impl Vault {
     pub(crate) fn answer<'a>(
         &self,
         host: &str,
-        asked: Asked<'a>,
+        asked: CookieContext<'a>,
         route: RouteCookies<'_>,
         lines: impl Iterator<Item = &'a [u8]>,
         browser_has: impl Fn(&[u8]) -> bool,
@@ -48,7 +48,7 @@ impl Vault {
 }
 
 /// Learns the names of `HttpOnly` cookies from an answer to a request without a session.
-pub(crate) fn learn<'a>(asked: Asked<'a>, route: RouteCookies<'_>, lines: impl Iterator<Item = &'a [u8]>) {
+pub(crate) fn learn<'a>(asked: CookieContext<'a>, route: RouteCookies<'_>, lines: impl Iterator<Item = &'a [u8]>) {
     if route.rules.mode != AppCookies::Vault {
         return;
     }
@@ -63,7 +63,7 @@ pub(crate) fn learn<'a>(asked: Asked<'a>, route: RouteCookies<'_>, lines: impl I
 fn delete<'a>(
     hosts: &mut Hosts,
     host: &str,
-    asked: Asked<'a>,
+    asked: CookieContext<'a>,
     cookie: &SetCookie<'a>,
     browser_has: impl Fn(&[u8]) -> bool,
 ) -> bool {
@@ -83,7 +83,7 @@ pub(crate) fn is_deletion(line: &[u8], now: WallTime) -> bool {
 fn set<'a>(
     hosts: &mut Hosts,
     host: &str,
-    asked: Asked<'a>,
+    asked: CookieContext<'a>,
     route: RouteCookies<'_>,
     cookie: &SetCookie<'a>,
     made: &mut AnswerCookies,

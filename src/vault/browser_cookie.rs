@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::HeaderValue;
 
-use super::saved::{Reader, Writer};
+use super::saved::{Decoder, Encoder};
 use super::set_cookie::SetCookie;
 
 /// The maximum total size of deletions in one answer, in bytes: proxies in front have small buffers.
@@ -40,13 +40,13 @@ impl BrowserCookie {
         Self { name: name.into(), path: path.into(), domain: None, partitioned: false }
     }
 
-    pub(super) fn save(&self, to: &mut Writer) {
+    pub(super) fn save(&self, to: &mut Encoder) {
         let domain = self.domain.as_deref().unwrap_or_default();
         [&*self.name, &self.path, domain].into_iter().for_each(|bytes| to.put_bytes(bytes));
         to.put_number(u64::from(self.domain.is_some()) | u64::from(self.partitioned) << 1);
     }
 
-    pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
+    pub(super) fn read(from: &mut Decoder<'_>) -> Option<Self> {
         let [name, path, domain] = [from.bytes()?, from.bytes()?, from.bytes()?];
         let flags = from.number()?;
         let domain = (flags & 1 != 0).then(|| domain.into());

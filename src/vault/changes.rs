@@ -7,20 +7,20 @@ const MOST: usize = 256;
 
 /// The keys of the entries that were added, replaced or removed.
 #[derive(Clone, Debug)]
-pub(super) struct Changes<K> {
+pub(super) struct ChangedKeys<K> {
     /// The changes that are in no write yet.
     new: Vec<K>,
     /// The changes in the write in progress.
     in_write: Vec<K>,
 }
 
-impl<K> Default for Changes<K> {
+impl<K> Default for ChangedKeys<K> {
     fn default() -> Self {
         Self { new: Vec::new(), in_write: Vec::new() }
     }
 }
 
-impl<K: PartialEq> Changes<K> {
+impl<K: PartialEq> ChangedKeys<K> {
     pub(super) fn note(&mut self, key: K) {
         if self.new.contains(&key) {
             return;
@@ -63,13 +63,13 @@ impl<K: PartialEq> Changes<K> {
 mod tests {
     use super::*;
 
-    fn all(changes: &Changes<usize>) -> Vec<usize> {
+    fn all(changes: &ChangedKeys<usize>) -> Vec<usize> {
         changes.iter().copied().collect()
     }
 
     #[test]
     fn unconfirmed_changes_are_tracked() {
-        let mut changes = Changes::default();
+        let mut changes = ChangedKeys::default();
         [1, 2, 1].into_iter().for_each(|key| changes.note(key));
         changes.begin_write();
         changes.note(3);
@@ -81,12 +81,12 @@ mod tests {
         changes.note(2);
         changes.end_write();
         assert_eq!(all(&changes), [2], "it was changed during the write");
-        assert!(!changes.is_empty() && Changes::<usize>::default().is_empty());
+        assert!(!changes.is_empty() && ChangedKeys::<usize>::default().is_empty());
     }
 
     #[test]
     fn changes_are_limited() {
-        let mut changes = Changes::default();
+        let mut changes = ChangedKeys::default();
         for key in 0..3 * MOST {
             changes.note(key);
             if key % 100 == 0 {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::browser_cookie::BrowserCookie;
-use super::saved::{Reader, Writer};
+use super::saved::{Decoder, Encoder};
 use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment};
 
@@ -246,7 +246,7 @@ impl Table {
 }
 
 fn write(hosts: &InBrowser) -> Vec<u8> {
-    let mut to = Writer::new();
+    let mut to = Encoder::new();
     to.put_list(hosts, |(host, cookies), to| {
         to.put_bytes(host.as_bytes());
         to.put_list(cookies, BrowserCookie::save);
@@ -255,7 +255,7 @@ fn write(hosts: &InBrowser) -> Vec<u8> {
 }
 
 fn read(content: &[u8]) -> Option<InBrowser> {
-    let mut from = Reader::new(content)?;
+    let mut from = Decoder::new(content)?;
     let hosts = from.list(|from| {
         let host = std::str::from_utf8(from.bytes()?).ok()?.into();
         Some((host, from.list(BrowserCookie::read)?))

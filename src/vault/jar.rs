@@ -5,8 +5,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::changes::Changes;
-use super::saved::{Reader, Writer};
+use super::changes::ChangedKeys;
+use super::saved::{Decoder, Encoder};
 use super::set_cookie::{SameSite, SetCookie};
 use crate::values::time::WallTime;
 
@@ -33,7 +33,7 @@ const NEVER: u64 = u64::MAX;
 
 /// One cookie.
 #[derive(Clone, PartialEq, Eq)]
-struct Entry {
+struct JarEntry {
     /// `name=value`, as in a `Cookie` header.
     pair: Zeroizing<Vec<u8>>,
     /// The length of the name in bytes.
@@ -46,7 +46,7 @@ struct Entry {
 
 /// The properties of a request on which its cookies depend.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct CookieContext<'a> {
     /// The canonical path.
     pub(crate) path: &'a [u8],
     /// Whether browsers use https.
@@ -60,13 +60,13 @@ pub(crate) struct Asked<'a> {
 /// The cookies in the order in which they are sent: by descending length of the path, then by age.
 #[derive(Clone, Default)]
 pub(super) struct Jar {
-    entries: Vec<Entry>,
+    entries: Vec<JarEntry>,
     change: Change,
-    changes: Changes<Place>,
+    changes: ChangedKeys<CookieKey>,
 }
 
 /// Name and path, which together identify a cookie in a jar.
-type Place = (Box<[u8]>, Box<[u8]>);
+type CookieKey = (Box<[u8]>, Box<[u8]>);
 
 impl fmt::Debug for Jar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,7 +75,7 @@ impl fmt::Debug for Jar {
     }
 }
 
-impl Entry {
+impl JarEntry {
     fn name(&self) -> &[u8] {
         self.pair.get(..self.name).unwrap_or_default()
     }
@@ -84,7 +84,7 @@ impl Entry {
         self.pair.get(self.name + b"=".len()..).unwrap_or_default()
     }
 
-    fn is_sent(&self, asked: Asked<'_>) -> bool {
+    fn is_sent(&self, asked: CookieContext<'_>) -> bool {
         covers(&self.path, asked.path)
             && (asked.https || !self.secure)
             && !(self.strict && asked.cross_site)
@@ -95,11 +95,11 @@ impl Entry {
         self.pair.len() - b"=".len()
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> CookieKey {
         (self.name().into(), self.path.clone())
     }
 
-    fn is_at(&self, (name, path): &Place) -> bool {
+    fn is_at(&self, (name, path): &CookieKey) -> bool {
         self.is_called(name, path)
     }
 
@@ -115,16 +115,16 @@ impl Jar {
 
     /// The total size of names and values in bytes.
     pub(super) fn size(&self) -> usize {
-        self.entries.iter().map(Entry::size).sum()
+        self.entries.iter().map(JarEntry::size).sum()
     }
 
     /// The size of a cookie in bytes; `None` if it is absent.
     pub(super) fn size_of(&self, name: &[u8], path: &[u8]) -> Option<usize> {
-        self.entries.iter().find(|entry| entry.is_called(name, path)).map(Entry::size)
+        self.entries.iter().find(|entry| entry.is_called(name, path)).map(JarEntry::size)
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.entries.iter().map(Entry::name)
+        self.entries.iter().map(JarEntry::name)
     }
 
     /// The path of the first cookie with this name.
@@ -137,9 +137,9 @@ impl Jar {
     }
 
     /// Adds a cookie. It replaces one with the same name and path, and keeps the place of that one in the order.
-    pub(super) fn put(&mut self, cookie: &SetCookie<'_>, asked: Asked<'_>) {
+    pub(super) fn put(&mut self, cookie: &SetCookie<'_>, asked: CookieContext<'_>) {
         let path = cookie.path(asked.path);
-        let entry = Entry {
+        let entry = JarEntry {
             pair: pair(cookie.name, cookie.value),
             name: cookie.name.len(),
             path: path.into(),
@@ -153,7 +153,7 @@ impl Jar {
                 let is_longer = old.expires.is_some_and(|before| entry.expires.is_none_or(|now| now >= before));
                 let expires = entry.expires;
                 let before = std::mem::replace(old, entry);
-                let prolonged = is_longer && *old == Entry { expires, ..before };
+                let prolonged = is_longer && *old == JarEntry { expires, ..before };
                 let place = old.place();
                 if prolonged { self.note(Change::Prolonged) } else { self.note_changed(place) }
             }
@@ -164,7 +164,7 @@ impl Jar {
         }
     }
 
-    fn add(&mut self, entry: Entry) {
+    fn add(&mut self, entry: JarEntry) {
         self.entries.push(entry);
         // The sort is stable, so older cookies stay first.
         self.entries.sort_by_key(|entry| Reverse(entry.path.len()));
@@ -181,13 +181,13 @@ impl Jar {
     }
 
     /// Removes the cookies that `keep` does not select. Returns whether any were removed.
-    fn retain(&mut self, keep: impl Fn(&Entry) -> bool) -> bool {
+    fn retain(&mut self, keep: impl Fn(&JarEntry) -> bool) -> bool {
         let taken: Vec<_> = self.entries.extract_if(.., |entry| !keep(entry)).collect();
         taken.iter().for_each(|entry| self.note_changed(entry.place()));
         !taken.is_empty()
     }
 
-    fn note_changed(&mut self, place: Place) {
+    fn note_changed(&mut self, place: CookieKey) {
         self.changes.note(place);
         self.note(Change::Changed);
     }
@@ -202,7 +202,7 @@ impl Jar {
     }
 
     /// Serialises the cookies for a store. From now on they count as saved, unless [`Jar::not_saved`] is called.
-    pub(super) fn save(&mut self, to: &mut Writer) {
+    pub(super) fn save(&mut self, to: &mut Encoder) {
         self.change = Change::Nothing;
         self.changes.begin_write();
         to.put_list(&self.entries, |entry, to| {
@@ -213,11 +213,11 @@ impl Jar {
     }
 
     /// Parses the output of [`Jar::save`].
-    pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
+    pub(super) fn read(from: &mut Decoder<'_>) -> Option<Self> {
         let entries = from.list(|from| {
             let [name, value, path] = [from.bytes()?, from.bytes()?, from.bytes()?];
             let (flags, expires) = (from.number()?, from.number()?);
-            Some(Entry {
+            Some(JarEntry {
                 pair: pair(name, value),
                 name: name.len(),
                 path: path.into(),
@@ -268,7 +268,7 @@ impl Jar {
     }
 
     /// Whether any cookie is sent with a request.
-    pub(super) fn has_for(&self, asked: Asked<'_>) -> bool {
+    pub(super) fn has_for(&self, asked: CookieContext<'_>) -> bool {
         self.entries.iter().any(|entry| entry.is_sent(asked))
     }
 
@@ -283,7 +283,7 @@ impl Jar {
     }
 
     /// Appends the pairs that are sent with a request.
-    pub(super) fn put_pairs(&self, asked: Asked<'_>, line: &mut Vec<u8>) {
+    pub(super) fn put_pairs(&self, asked: CookieContext<'_>, line: &mut Vec<u8>) {
         for entry in self.entries.iter().filter(|entry| entry.is_sent(asked)) {
             if !line.is_empty() {
                 line.extend_from_slice(b"; ");
@@ -307,7 +307,8 @@ fn covers(path: &[u8], asked: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    const ASKED: Asked<'_> = Asked { path: b"/a/b", https: true, cross_site: false, now: WallTime(1000) };
+    const ASKED: CookieContext<'_> =
+        CookieContext { path: b"/a/b", https: true, cross_site: false, now: WallTime(1000) };
 
     fn jar(lines: &[&str]) -> Jar {
         let mut jar = Jar::default();
@@ -315,7 +316,7 @@ mod tests {
         jar
     }
 
-    fn sent(jar: &Jar, asked: Asked<'_>) -> String {
+    fn sent(jar: &Jar, asked: CookieContext<'_>) -> String {
         let mut line = Vec::new();
         jar.put_pairs(asked, &mut line);
         String::from_utf8(line).unwrap()
@@ -352,11 +353,11 @@ mod tests {
     fn cookies_are_selected_by_the_properties_of_a_request() {
         let jar = jar(&["s=1; Secure", "t=2; SameSite=Strict", "m=3; Max-Age=10", "l=4; SameSite=Lax"]);
         assert_eq!(sent(&jar, ASKED), "s=1; t=2; m=3; l=4");
-        assert_eq!(sent(&jar, Asked { https: false, ..ASKED }), "t=2; m=3; l=4");
-        assert_eq!(sent(&jar, Asked { cross_site: true, ..ASKED }), "s=1; m=3; l=4");
-        assert_eq!(sent(&jar, Asked { now: WallTime(1009), ..ASKED }), "s=1; t=2; m=3; l=4");
-        assert_eq!(sent(&jar, Asked { now: WallTime(1010), ..ASKED }), "s=1; t=2; l=4");
-        assert_eq!(sent(&jar, Asked { path: b"/", ..ASKED }), "");
+        assert_eq!(sent(&jar, CookieContext { https: false, ..ASKED }), "t=2; m=3; l=4");
+        assert_eq!(sent(&jar, CookieContext { cross_site: true, ..ASKED }), "s=1; m=3; l=4");
+        assert_eq!(sent(&jar, CookieContext { now: WallTime(1009), ..ASKED }), "s=1; t=2; m=3; l=4");
+        assert_eq!(sent(&jar, CookieContext { now: WallTime(1010), ..ASKED }), "s=1; t=2; l=4");
+        assert_eq!(sent(&jar, CookieContext { path: b"/", ..ASKED }), "");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The cookies of an ended session for one host. They are kept only for the logout call that ends the application's own
 //! session.
 
-use super::jar::{Asked, Jar};
+use super::jar::{CookieContext, Jar};
 use super::set_cookie::SetCookie;
 
 /// The cookies of one host at the end of a session.
@@ -27,12 +27,12 @@ impl LastJar {
     }
 
     /// Whether any cookie is sent with this request.
-    pub(crate) fn has_for(&self, asked: Asked<'_>) -> bool {
+    pub(crate) fn has_for(&self, asked: CookieContext<'_>) -> bool {
         self.jar.has_for(asked)
     }
 
     /// Applies a `Set-Cookie` header of an answer, for the next request of the same logout call.
-    pub(crate) fn take(&mut self, asked: Asked<'_>, line: &[u8]) {
+    pub(crate) fn take(&mut self, asked: CookieContext<'_>, line: &[u8]) {
         match SetCookie::parse(line) {
             Some(cookie) if cookie.is_deletion(asked.now) => _ = self.jar.remove(cookie.name, cookie.path(asked.path)),
             Some(cookie) if self.jar.len() < MOST => self.jar.put(&cookie, asked),
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn an_answer_sets_and_deletes_up_to_a_limit() {
-        let asked = Asked { path: b"/app/logout", https: true, cross_site: false, now: WallTime(1000) };
+        let asked = CookieContext { path: b"/app/logout", https: true, cross_site: false, now: WallTime(1000) };
         let mut last = LastJar::empty("app.test");
         assert!(!last.has_for(asked) && last.host() == "app.test");
         for line in ["sid=1; Path=/", "far=2; Path=/elsewhere", "gone=4; Max-Age=0", "not a cookie"] {

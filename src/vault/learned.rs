@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::browser_cookie::BrowserCookie;
-use super::saved::{Reader, Writer};
+use super::saved::{Decoder, Encoder};
 
 /// The maximum number of names of one pool.
 const MOST: usize = 256;
@@ -58,7 +58,7 @@ impl LearnedNames {
             return None;
         }
         let paths = self.paths.lock();
-        let mut to = Writer::new();
+        let mut to = Encoder::new();
         to.put_number(paths.len() as u64);
         paths.iter().flat_map(|(name, path)| [name, path]).for_each(|bytes| to.put_bytes(bytes));
         Some(to.into_bytes().to_vec())
@@ -72,8 +72,8 @@ impl LearnedNames {
     /// Adds the names of a store. Data that cannot be parsed is ignored, since the names are learned again. Names that
     /// the store does not have, because another gateway has written meanwhile, count as unsaved.
     pub(crate) fn restore(&self, saved: &[u8]) {
-        let pair = |from: &mut Reader<'_>| Some((Box::<[u8]>::from(from.bytes()?), Box::<[u8]>::from(from.bytes()?)));
-        let kept = Reader::new(saved).and_then(|mut from| from.list(pair)).unwrap_or_default();
+        let pair = |from: &mut Decoder<'_>| Some((Box::<[u8]>::from(from.bytes()?), Box::<[u8]>::from(from.bytes()?)));
+        let kept = Decoder::new(saved).and_then(|mut from| from.list(pair)).unwrap_or_default();
         let mut paths = self.paths.lock();
         let is_kept = |name: &[u8]| kept.iter().any(|(other, _)| **other == *name);
         // Not if the stored list is full: two gateways with different full lists would overwrite each other forever.

@@ -4,7 +4,7 @@
 use memchr::memchr;
 
 use super::browser_cookie::BrowserCookie;
-use super::jar::Asked;
+use super::jar::CookieContext;
 use super::last_jar::LastJar;
 use super::learned::LearnedNames;
 use super::rules::CookieRules;
@@ -45,7 +45,7 @@ impl Vault {
     pub(crate) fn request(
         &self,
         host: &str,
-        asked: Asked<'_>,
+        asked: CookieContext<'_>,
         route: RouteCookies<'_>,
         browsers: &[u8],
         cross_site: impl FnOnce() -> bool,
@@ -64,7 +64,7 @@ impl Vault {
             let mut line = made.line.take().unwrap_or_else(|| copied(browsers, room));
             let before = line.len();
             let cross_site = cookies.jar.has_strict() && cross_site();
-            cookies.jar.put_pairs(Asked { cross_site, ..asked }, &mut line);
+            cookies.jar.put_pairs(CookieContext { cross_site, ..asked }, &mut line);
             made.line = (is_other || line.len() > before).then_some(line);
         }
         made
@@ -90,7 +90,7 @@ pub(crate) fn withhold(owed: &[BrowserCookie], browsers: &[u8]) -> Option<Vec<u8
 impl LastJar {
     /// The `Cookie` value for a logout call: the browser's cookies that do not belong to the vault, then those of the
     /// jar.
-    pub(crate) fn line(&self, asked: Asked<'_>, route: RouteCookies<'_>, browsers: &[u8]) -> Vec<u8> {
+    pub(crate) fn line(&self, asked: CookieContext<'_>, route: RouteCookies<'_>, browsers: &[u8]) -> Vec<u8> {
         let passes = |name: &[u8]| {
             !self.jar.has(name) && (route.rules.is_of_browser(name) || route.learned.path_of(name).is_none())
         };
@@ -113,7 +113,7 @@ pub(crate) fn shows(browsers: &[u8], name: &[u8]) -> bool {
 }
 
 /// Moves cookies with names in `carry_cookies` from the browser into the jar, each name once in a session.
-fn carry_over(hosts: &mut Hosts, host: &str, asked: Asked<'_>, route: RouteCookies<'_>, browsers: &[u8]) {
+fn carry_over(hosts: &mut Hosts, host: &str, asked: CookieContext<'_>, route: RouteCookies<'_>, browsers: &[u8]) {
     if !route.rules.may_carry_any() {
         return;
     }
@@ -235,7 +235,8 @@ mod tests {
     use super::*;
     use crate::values::time::WallTime;
 
-    const ASKED: Asked<'_> = Asked { path: b"/app/logout", https: true, cross_site: false, now: WallTime(1000) };
+    const ASKED: CookieContext<'_> =
+        CookieContext { path: b"/app/logout", https: true, cross_site: false, now: WallTime(1000) };
 
     fn last_line(set: &[&str], rules: &CookieRules, browsers: &str) -> String {
         let mut last = LastJar::empty("app.test");

@@ -9,12 +9,12 @@ const FORM: u8 = 1;
 const MOST_ENTRIES: u64 = 1024;
 
 /// A serialiser. Its output is secret, so it is overwritten when it is dropped.
-pub(super) struct Writer(Zeroizing<Vec<u8>>);
+pub(super) struct Encoder(Zeroizing<Vec<u8>>);
 
-/// A parser for the output of a [`Writer`]. Its methods return `None` if the data is damaged.
-pub(super) struct Reader<'a>(&'a [u8]);
+/// A parser for the output of an [`Encoder`]. Its methods return `None` if the data is damaged.
+pub(super) struct Decoder<'a>(&'a [u8]);
 
-impl Writer {
+impl Encoder {
     pub(super) fn new() -> Self {
         Self(Zeroizing::new(vec![FORM]))
     }
@@ -43,7 +43,7 @@ impl Writer {
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Decoder<'a> {
     /// `None` if the format is of another version.
     pub(super) fn new(saved: &'a [u8]) -> Option<Self> {
         saved.strip_prefix(&[FORM]).map(Self)

@@ -6,10 +6,10 @@ use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::browser_cookie::BrowserCookie;
-use super::changes::Changes;
-use super::jar::{Asked, Change, Jar, LARGEST};
+use super::changes::ChangedKeys;
+use super::jar::{Change, CookieContext, Jar, LARGEST};
 use super::last_jar::LastJar;
-use super::saved::{Reader, Writer};
+use super::saved::{Decoder, Encoder};
 use super::set_cookie::SetCookie;
 
 /// The maximum number of cookies in the jars of one session.
@@ -56,7 +56,7 @@ pub(super) struct HostCookies {
     /// The kind of changes of these lists that are not in the store.
     change: Change,
     /// The unsaved changes of `remembered`.
-    changes: Changes<BrowserCookie>,
+    changes: ChangedKeys<BrowserCookie>,
 }
 
 /// A limit is exceeded: the cookie is passed to the browser instead.
@@ -144,7 +144,7 @@ impl Vault {
         }
         let mut hosts = self.hosts.lock();
         hosts.unsaved = false;
-        let mut to = Writer::new();
+        let mut to = Encoder::new();
         to.put_number(hosts.list.len() as u64);
         hosts.list.iter_mut().for_each(|host| host.save(&mut to));
         Some(to.into_bytes())
@@ -197,7 +197,7 @@ impl Vault {
 
     /// Parses the content from a store. `None` if it is damaged, or its format is of a later version.
     pub(crate) fn read(saved: &[u8], version: u32) -> Option<Self> {
-        let mut from = Reader::new(saved)?;
+        let mut from = Decoder::new(saved)?;
         let list = from.list(HostCookies::read)?;
         let hosts = Hosts { list, ..Hosts::default() };
         let (hosts, stored) = (Mutex::new(hosts), AtomicU32::new(version));
@@ -227,7 +227,7 @@ impl Hosts {
     ///
     /// # Errors
     /// [`Full`]
-    pub(super) fn put(&mut self, host: &str, cookie: &SetCookie<'_>, asked: Asked<'_>) -> Result<(), Full> {
+    pub(super) fn put(&mut self, host: &str, cookie: &SetCookie<'_>, asked: CookieContext<'_>) -> Result<(), Full> {
         let size = cookie.name.len() + cookie.value.len();
         self.list.iter_mut().for_each(|host| host.jar.sweep(asked.now));
         let count: usize = self.list.iter().map(|host| host.jar.len()).sum();
@@ -248,7 +248,7 @@ impl HostCookies {
         self.change.max(self.jar.change())
     }
 
-    fn save(&mut self, to: &mut Writer) {
+    fn save(&mut self, to: &mut Encoder) {
         self.change = Change::Nothing;
         self.changes.begin_write();
         to.put_bytes(self.host.as_bytes());
@@ -259,10 +259,10 @@ impl HostCookies {
         }
     }
 
-    fn read(from: &mut Reader<'_>) -> Option<Self> {
+    fn read(from: &mut Decoder<'_>) -> Option<Self> {
         let host = std::str::from_utf8(from.bytes()?).ok()?.into();
         let (jar, remembered) = (Jar::read(from)?, from.list(BrowserCookie::read)?);
-        let names = |from: &mut Reader<'_>| from.list(|from| from.bytes().map(Box::from));
+        let names = |from: &mut Decoder<'_>| from.list(|from| from.bytes().map(Box::from));
         let (carried, told) = (names(from)?, names(from)?);
         Some(Self { host, jar, remembered, carried, told, ..Self::default() })
     }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use exeunt::admin::client::{NoAnswer, ask};
-use exeunt::admin::{AdminSettings, AdminSocket, Reload, ReloadRefused, Reloaded};
+use exeunt::admin::client::{AdminCallError, ask};
+use exeunt::admin::{AdminSettings, AdminSocket, Reload, ReloadRefused, ReloadReport};
 use http::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -24,9 +24,13 @@ struct Reloads(AtomicBool);
 
 #[async_trait]
 impl Reload for Reloads {
-    async fn reload(self: Arc<Self>) -> Result<Reloaded, ReloadRefused> {
+    async fn reload(self: Arc<Self>) -> Result<ReloadReport, ReloadRefused> {
         match self.0.swap(true, Ordering::Relaxed) {
-            false => Ok(Reloaded { changed: vec!["limits.idle".to_owned()], sessions_ended: 2, ..Reloaded::default() }),
+            false => Ok(ReloadReport {
+                changed: vec!["limits.idle".to_owned()],
+                sessions_ended: 2,
+                ..ReloadReport::default()
+            }),
             true => Err(ReloadRefused { report: "error: listen: is missing\n".to_owned() }),
         }
     }
@@ -186,5 +190,5 @@ async fn is_ready_until_the_gateway_stops() {
 #[tokio::test]
 async fn reports_that_no_gateway_listens() {
     let answer = ask(Path::new("/nonexistent/admin.sock"), Method::GET, "/healthz").await;
-    assert!(matches!(answer, Err(NoAnswer::Unreachable(_))), "{answer:?}");
+    assert!(matches!(answer, Err(AdminCallError::Unreachable(_))), "{answer:?}");
 }

@@ -20,7 +20,7 @@ use crate::credentials::username_password::UsernamePassword;
 use crate::session::record::Session;
 use crate::values::end_cause::EndCause;
 use crate::values::known_browser::BrowserId;
-use crate::values::mac::{Mac, MacKeys, Purpose};
+use crate::values::mac::{Mac, MacKeys, MacPurpose};
 use crate::values::reason::Refusal;
 use crate::values::time::Moment;
 
@@ -36,7 +36,7 @@ pub(crate) type Outcome = Result<Arc<Session>, Refusal>;
 
 /// Whether the credentials of a request were checked before.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum EarlierCheck {
     /// They were verified less than [`VALID`] ago and are accepted.
     Valid(Arc<Session>),
     /// They were verified within the last hour, and have to be checked again.
@@ -75,14 +75,14 @@ struct VerifiedEntry {
 #[derive(Debug)]
 pub(crate) enum Turn<'a> {
     /// The caller, who has to report the result.
-    Check(Check<'a>),
+    Check(CheckInProgress<'a>),
     /// The result of another request with the same credentials; `None` if that was cancelled.
     Wait(watch::Receiver<Option<Outcome>>),
 }
 
 /// A check in progress. If it is dropped without a result, another request takes over.
 #[derive(Debug)]
-pub(crate) struct Check<'a> {
+pub(crate) struct CheckInProgress<'a> {
     verified: &'a Verified,
     /// The MAC of the credentials; `None` without a key to compute it with.
     code: Option<String>,
@@ -99,17 +99,17 @@ impl Default for Verified {
 
 impl Verified {
     /// Looks up credentials.
-    pub(crate) fn find(&self, presented: &UsernamePassword, now: Moment) -> Found {
+    pub(crate) fn find(&self, presented: &UsernamePassword, now: Moment) -> EarlierCheck {
         let table = self.table.lock();
-        let Some(entry) = table.by_user.get(presented.user.as_str()) else { return Found::Unknown };
+        let Some(entry) = table.by_user.get(presented.user.as_str()) else { return EarlierCheck::Unknown };
         let age = now.duration_since(entry.verified);
-        let verify = |keys: &MacKeys| keys.verify(Purpose::BasicCredentials, &parts(presented), &entry.code);
+        let verify = |keys: &MacKeys| keys.verify(MacPurpose::BasicCredentials, &parts(presented), &entry.code);
         if age >= KNOWN || !self.keys.as_ref().is_some_and(verify) {
-            Found::Unknown
+            EarlierCheck::Unknown
         } else if age < VALID && !entry.session.has_ended() {
-            Found::Valid(Arc::clone(&entry.session))
+            EarlierCheck::Valid(Arc::clone(&entry.session))
         } else {
-            Found::Known(entry.id)
+            EarlierCheck::Known(entry.id)
         }
     }
 
@@ -123,7 +123,7 @@ impl Verified {
                 hash_map::Entry::Vacant(free) => drop(free.insert(others)),
             }
         }
-        Turn::Check(Check { verified: self, code, forgotten: self.table.lock().forgotten, outcome })
+        Turn::Check(CheckInProgress { verified: self, code, forgotten: self.table.lock().forgotten, outcome })
     }
 
     /// Drops entries that are too old, and cuts connections that have lasted for `longest` since their check. Returns
@@ -149,7 +149,7 @@ impl Verified {
     }
 
     fn code(&self, presented: &UsernamePassword) -> Option<Mac> {
-        self.keys.as_ref().map(|keys| keys.sign(Purpose::BasicCredentials, &parts(presented)))
+        self.keys.as_ref().map(|keys| keys.sign(MacPurpose::BasicCredentials, &parts(presented)))
     }
 }
 
@@ -173,7 +173,7 @@ impl VerifiedTable {
     }
 }
 
-impl Check<'_> {
+impl CheckInProgress<'_> {
     /// Adds verified credentials. `known` is the result of the lookup. False if the table was cleared meanwhile: the
     /// credentials were compared with outdated users and have to be checked again.
     pub(crate) fn enter(
@@ -204,7 +204,7 @@ impl Check<'_> {
 }
 
 /// The next request starts a new check.
-impl Drop for Check<'_> {
+impl Drop for CheckInProgress<'_> {
     fn drop(&mut self) {
         self.code.as_ref().and_then(|code| self.verified.under_way.lock().remove(code));
     }

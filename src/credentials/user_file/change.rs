@@ -22,7 +22,7 @@ pub struct UsersFile {
 
 /// Why a password could not be changed. The message is for the operator.
 #[derive(Debug, Error)]
-pub(crate) enum NotChanged {
+pub(crate) enum PasswordNotChanged {
     /// The file cannot be read or written.
     #[error("{}; {}", .0, .0.help)]
     File(WriteProblem),
@@ -49,35 +49,40 @@ impl UsersFile {
     ///
     /// # Errors
     /// The password was not changed.
-    pub(crate) fn change_password(&self, known: &Users, user: &str, new: &Password) -> Result<Users, NotChanged> {
-        let file = LockedFile::lock(&self.path).map_err(NotChanged::File)?;
-        let before = file.read().map_err(NotChanged::File)?;
-        let read = |text: &str| Users::parse_any(&self.path, text, self.weak).map_err(|_| NotChanged::Outdated);
+    pub(crate) fn change_password(
+        &self,
+        known: &Users,
+        user: &str,
+        new: &Password,
+    ) -> Result<Users, PasswordNotChanged> {
+        let file = LockedFile::lock(&self.path).map_err(PasswordNotChanged::File)?;
+        let before = file.read().map_err(PasswordNotChanged::File)?;
+        let read = |text: &str| Users::parse_any(&self.path, text, self.weak).map_err(|_| PasswordNotChanged::Outdated);
         let (there, expected) = (read(&before)?, known.find(user));
         let same = |(there, expected): (&UserEntry, &UserEntry)| {
             there.enabled && expected.enabled && there.hash == expected.hash
         };
         if !there.find(user).zip(expected).is_some_and(same) {
-            return Err(NotChanged::Outdated);
+            return Err(PasswordNotChanged::Outdated);
         }
         let after = self.with_password(&before, user, new)?;
         let users = read(&after)?;
-        file.replace(&after).map_err(NotChanged::File)?;
+        file.replace(&after).map_err(PasswordNotChanged::File)?;
         Ok(users)
     }
 
-    fn with_password(&self, text: &str, user: &str, new: &Password) -> Result<String, NotChanged> {
-        let failed = |HashingFailed| NotChanged::Hashing;
+    fn with_password(&self, text: &str, user: &str, new: &Password) -> Result<String, PasswordNotChanged> {
+        let failed = |HashingFailed| PasswordNotChanged::Hashing;
         if htpasswd::is_htpasswd(&self.path, text) {
             if new.length() > MAX_BCRYPT {
-                return Err(NotChanged::TooLong);
+                return Err(PasswordNotChanged::TooLong);
             }
             let hash = StoredHash::new_field(new).map_err(failed)?;
-            return htpasswd::with_hash(text, user, &hash).ok_or(NotChanged::Outdated);
+            return htpasswd::with_hash(text, user, &hash).ok_or(PasswordNotChanged::Outdated);
         }
         let change = UserChange { password: Some(password::hash(new).map_err(failed)?), ..UserChange::default() };
         let changed = edit::set(text, user, &change);
-        changed.map(|(text, _)| text).map_err(|_| NotChanged::Outdated)
+        changed.map(|(text, _)| text).map_err(|_| PasswordNotChanged::Outdated)
     }
 }
 
@@ -145,7 +150,7 @@ mod tests {
         assert!(changed.starts_with("alice:$2y$10$") && changed.ends_with(":a comment\r\n"), "{changed}");
         let long = password(&"a".repeat(72));
         let users = Users::parse_any(&file.path, &text(&file), file.weak).unwrap();
-        assert!(matches!(file.change_password(&users, "alice", &long), Err(NotChanged::TooLong)));
+        assert!(matches!(file.change_password(&users, "alice", &long), Err(PasswordNotChanged::TooLong)));
         file.change_password(&users, "alice", &password(&"a".repeat(71))).unwrap();
         assert!(!opens(&file, "alice", &"a".repeat(70)) && opens(&file, "alice", &"a".repeat(71)));
     }
@@ -160,7 +165,7 @@ mod tests {
         for changed in [entry(&other, ""), entry(&old, "enabled = false\n"), String::new(), "[users".to_owned()] {
             fs::write(&file.path, &changed).unwrap();
             let changing = file.change_password(&users, "alice", &password("something new"));
-            assert!(matches!(changing, Err(NotChanged::Outdated)), "{changed}: {changing:?}");
+            assert!(matches!(changing, Err(PasswordNotChanged::Outdated)), "{changed}: {changing:?}");
             assert_eq!(text(&file), changed);
         }
         fs::write(&file.path, entry(&old, "groups = ['new']\n")).unwrap();

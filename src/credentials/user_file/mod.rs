@@ -33,9 +33,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use self::htpasswd::{HtpasswdLines, WeakHashes};
-use crate::audit::UserChange;
+use crate::audit::UserChangeKind;
 use crate::credentials::problem::{FileProblem, FileProblems};
-use crate::credentials::stored_hash::{StoredHash, Work, most_common_work};
+use crate::credentials::stored_hash::{StoredHash, WorkFactor, most_common_work};
 use crate::values::identity::{Identity, UserKey};
 
 /// The maximum number of users in one file.
@@ -80,7 +80,7 @@ pub struct UserChanges {
 #[derive(Clone, Debug)]
 pub struct Users {
     by_name: HashMap<Box<str>, UserEntry>,
-    common_work: Work,
+    common_work: WorkFactor,
     bad_lines: Option<FileProblems>,
     doubled: Option<FileProblems>,
 }
@@ -163,23 +163,23 @@ impl Users {
         let mut changes = UserChanges::default();
         for (_, change) in self.changed_users(after) {
             match change {
-                UserChange::Added => changes.added += 1,
-                UserChange::Changed => changes.changed += 1,
-                UserChange::Removed => changes.removed += 1,
+                UserChangeKind::Added => changes.added += 1,
+                UserChangeKind::Changed => changes.changed += 1,
+                UserChangeKind::Removed => changes.removed += 1,
             }
         }
         changes
     }
 
     /// The changes of each user from this version of the file to another.
-    pub(crate) fn changed_users<'a>(&'a self, after: &'a Self) -> impl Iterator<Item = (&'a str, UserChange)> {
+    pub(crate) fn changed_users<'a>(&'a self, after: &'a Self) -> impl Iterator<Item = (&'a str, UserChangeKind)> {
         let in_both = after.by_name.iter().filter_map(|(name, entry)| match self.find(name) {
-            None => Some((&**name, UserChange::Added)),
-            Some(before) if before != entry => Some((&**name, UserChange::Changed)),
+            None => Some((&**name, UserChangeKind::Added)),
+            Some(before) if before != entry => Some((&**name, UserChangeKind::Changed)),
             Some(_) => None,
         });
         let gone = self.by_name.keys().filter(|name| after.find(name).is_none());
-        in_both.chain(gone.map(|name| (&**name, UserChange::Removed)))
+        in_both.chain(gone.map(|name| (&**name, UserChangeKind::Removed)))
     }
 
     /// The number of users, the disabled ones included.

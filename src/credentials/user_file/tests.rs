@@ -57,7 +57,7 @@ fn an_unknown_name_costs_the_most_common_hash() {
         costs.iter().copied().enumerate().map(user).collect()
     };
     let decoy = |costs: &[&str]| {
-        let Work::Argon2id(Cost { memory_kib, passes, .. }) = parse(&text(costs)).unwrap().decoy().work() else {
+        let WorkFactor::Argon2id(Cost { memory_kib, passes, .. }) = parse(&text(costs)).unwrap().decoy().work() else {
             panic!()
         };
         (memory_kib, passes)

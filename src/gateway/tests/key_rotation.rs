@@ -21,7 +21,7 @@ fn harness_with(digits: &str, store: &Arc<FaultyStore>) -> Harness {
     })
 }
 
-async fn reload(harness: &Harness, digits: &str) -> Result<Reloaded, ReloadError> {
+async fn reload(harness: &Harness, digits: &str) -> Result<ReloadOutcome, ReloadError> {
     let settings = GatewaySettings { users: Arc::clone(&PEOPLE), ..settings() };
     harness.gateway.reload(settings, LIMITS, Some(keys(digits))).await
 }

@@ -25,7 +25,7 @@ fn alice() -> Arc<Users> {
     file(&user("alice", &HASHES[0], "groups = [\"staff\"]"))
 }
 
-async fn reload(harness: &Harness, change: impl FnOnce(&mut GatewaySettings)) -> Reloaded {
+async fn reload(harness: &Harness, change: impl FnOnce(&mut GatewaySettings)) -> ReloadOutcome {
     let mut settings = GatewaySettings { users: alice(), ..settings() };
     change(&mut settings);
     harness.gateway.reload(settings, LIMITS, None).await.unwrap()
@@ -110,7 +110,7 @@ async fn running_exchanges_are_judged_by_the_new_rules() {
         let cookie = harness.sign_in("alice").await;
         let lines = if signed_in { vec![cookie.as_str()] } else { Vec::new() };
         let forward = harness.forward(target, &lines);
-        let Reloaded { generation, .. } = reload(&harness, change).await;
+        let ReloadOutcome { generation, .. } = reload(&harness, change).await;
         assert_eq!((forward.generation(), generation, harness.gateway.generation()), (0, 1, 1));
         let head = head("GET", &lines);
         let again = harness.gateway.judge_again(RequestHead::of(&head, target.as_bytes()), Peer::Unix, &forward);

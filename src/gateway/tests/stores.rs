@@ -45,7 +45,7 @@ impl Harness {
     /// Applies the events of the other gateway.
     async fn catch_up(&self) {
         let ended = self.gateway.sessions().follow().now_or_never().expect("something was done").unwrap();
-        self.gateway.pipeline.end(Which::Ended(ended), self.gateway.without_client()).await;
+        self.gateway.pipeline.end(SessionsToEnd::Ended(ended), self.gateway.without_client()).await;
     }
 }
 

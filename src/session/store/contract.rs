@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::{Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Page, Record, SessionStore, StoreEvent, Use};
+use super::{
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, SessionStore, StoreEvent, Use,
+};
 use crate::values::identity::UserKey;
 use crate::values::session_id::{SessionId, SessionKey};
 use crate::values::time::WallTime;
@@ -287,7 +289,7 @@ async fn all_pages_have_every_session(store: &dyn SessionStore) {
     for about in [1, 7, 1000] {
         let (mut from, mut read) = (None::<Cursor>, Vec::new());
         loop {
-            let Page { records, next } = store.page(from, about).await.unwrap();
+            let RecordPage { records, next } = store.page(from, about).await.unwrap();
             read.extend(records);
             let passing = opened(store, "passing").await.name;
             assert_eq!(store.end(&[passing]).await, Ok(vec![End::Won]));

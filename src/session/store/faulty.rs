@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::memory::MemoryStore;
 use super::{
-    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Page, Record, SessionStore, StoreEvent, Trust,
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, SessionStore, StoreEvent, Trust,
     Unavailable, Use,
 };
 use crate::values::identity::UserKey;
@@ -136,7 +136,7 @@ impl SessionStore for FaultyStore {
         self.call(self.store.load_many(keys)).await
     }
 
-    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable> {
+    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<RecordPage, Unavailable> {
         self.call(self.store.page(from, about)).await
     }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
-    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Page, Record, SessionStore, StoreEvent, Trust,
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, SessionStore, StoreEvent, Trust,
     Unavailable, Use,
 };
 use crate::session::sync::Mutex;
@@ -20,21 +20,21 @@ use crate::values::time::WallTime;
 /// The connection of one replica to the records.
 #[derive(Debug)]
 pub(crate) struct MemoryStore {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Mutex<MemoryContents>>,
     number: usize,
     events: tokio::sync::Mutex<UnboundedReceiver<StoreEvent>>,
     trust: Arc<Trust>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct MemoryContents {
     records: BTreeMap<SessionKey, Record>,
     names: HashMap<SessionKey, SessionKey>,
     replicas: Vec<UnboundedSender<StoreEvent>>,
     notes: BTreeMap<(NoteKind, Vec<u8>), Note>,
 }
 
-impl Shared {
+impl MemoryContents {
     fn find(&mut self, key: &SessionKey) -> Option<&mut Record> {
         self.records.get_mut(self.names.get(key)?)
     }
@@ -75,7 +75,7 @@ impl MemoryStore {
         self.shared.lock().replicas[self.number].send(StoreEvent::Gap).unwrap();
     }
 
-    fn joined(shared: Arc<Mutex<Shared>>) -> Self {
+    fn joined(shared: Arc<Mutex<MemoryContents>>) -> Self {
         let (sender, receiver) = unbounded_channel();
         let number = {
             let mut shared = shared.lock();
@@ -106,14 +106,14 @@ impl SessionStore for MemoryStore {
         Ok(keys.iter().map(|key| shared.find(key).cloned()).collect())
     }
 
-    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable> {
+    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<RecordPage, Unavailable> {
         let last = from.and_then(|Cursor(name)| Some(SessionKey::from_bytes(name.try_into().ok()?)));
         let after = last.map_or(Bound::Unbounded, Bound::Excluded);
         let shared = self.shared.lock();
         let records: Vec<_> =
             shared.records.range((after, Bound::Unbounded)).take(about).map(|(_, record)| record.clone()).collect();
         let next = records.last().map(|record| Cursor(record.name.as_bytes().to_vec()));
-        Ok(Page { records, next })
+        Ok(RecordPage { records, next })
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable> {

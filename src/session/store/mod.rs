@@ -113,7 +113,7 @@ pub struct Cursor(pub(crate) Vec<u8>);
 
 /// One page of a scan of the whole store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct RecordPage {
     /// Records in no particular order.
     pub(crate) records: Vec<Record>,
     /// The position of the next page; `None` after the last one.
@@ -150,7 +150,7 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
 
     /// A page of about this many records: the first one, or the one at `from`. All pages together have, at least once,
     /// each session that existed when the first page was read and has not ended since.
-    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable>;
+    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<RecordPage, Unavailable>;
 
     /// Updates the time of the last use of sessions. An earlier time than the stored one changes nothing.
     async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable>;

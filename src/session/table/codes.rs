@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Found, SessionTable};
+use super::{Lookup, SessionTable};
 use crate::session::hand_over::{CODE_LIFE, SharedOffer};
 use crate::session::record::Session;
 use crate::session::store::Unavailable;
@@ -44,8 +44,8 @@ impl SessionTable {
     /// The live session with a key, after a load.
     pub(crate) fn loaded(&self, key: &SessionKey, now: Moment) -> Option<Arc<Session>> {
         match self.look_up(key, now) {
-            Found::Live(session) | Found::Outdated(session) => Some(session),
-            Found::Over(_) | Found::Absent | Found::Unknown => None,
+            Lookup::Live(session) | Lookup::Outdated(session) => Some(session),
+            Lookup::Over(_) | Lookup::Absent | Lookup::Unknown => None,
         }
     }
 }

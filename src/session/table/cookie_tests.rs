@@ -7,7 +7,7 @@ use super::*;
 use crate::session::store::Record;
 use crate::session::store::faulty::{FaultyStore, Mood};
 use crate::values::time::WallTime;
-use crate::vault::jar::{Asked, Change};
+use crate::vault::jar::{Change, CookieContext};
 use crate::vault::learned::LearnedNames;
 use crate::vault::request::RouteCookies;
 use crate::vault::rules::CookieRules;
@@ -18,8 +18,8 @@ pub(super) fn table_over(store: &Arc<FaultyStore>, keys: Arc<MacKeys>) -> Sessio
     SessionTable::over(settings(), Arc::clone(store) as _, Clock::manual().0, keys)
 }
 
-fn asked() -> Asked<'static> {
-    Asked { path: b"/", https: true, cross_site: false, now: WallTime(1000) }
+fn asked() -> CookieContext<'static> {
+    CookieContext { path: b"/", https: true, cross_site: false, now: WallTime(1000) }
 }
 
 /// An answer of the application that sets cookies.

@@ -81,7 +81,7 @@ impl Stage {
     }
 
     fn live(&self, key: &SessionKey) -> Option<Arc<Session>> {
-        if let Found::Unknown = self.table.look_up(key, AT_START) {
+        if let Lookup::Unknown = self.table.look_up(key, AT_START) {
             let mut idle = Vec::new();
             let _ = block_on(self.table.load(key, HERE, AT_START, &mut idle));
             self.report(&idle);

@@ -10,8 +10,8 @@ use super::SessionTable;
 use super::cookies::{renew_cookies, version_of};
 use super::ends::{ended, wait_for_writes};
 use crate::session::backing::Backing;
-use crate::session::confirmed::Standing;
-use crate::session::dead::{Entry, Mark};
+use crate::session::confirmed::Freshness;
+use crate::session::dead::{EntryOutcome, Mark};
 use crate::session::epoch::Epoch;
 use crate::session::pending::PendingEnds;
 use crate::session::record::{Ended, Session};
@@ -79,19 +79,19 @@ impl SessionTable {
             };
             let Some(session) = self.restored(backing, &record, epoch) else { return Ok(false) };
             match self.restore(backing, &record, session, mark) {
-                Entry::Entered(Some(session)) => {
+                EntryOutcome::Entered(Some(session)) => {
                     // A change that was applied before the session was entered did not find it.
                     if backing.changes() != changes {
                         session.outdate();
                     }
                     return self.settle(backing, session, now, ended).await;
                 }
-                Entry::Dead => {
+                EntryOutcome::Dead => {
                     self.load_debt(backing, key).await?;
                     return Ok(false);
                 }
-                Entry::Entered(None) | Entry::Unconfirmed => return Err(Unavailable),
-                Entry::Overtaken => {}
+                EntryOutcome::Entered(None) | EntryOutcome::Unconfirmed => return Err(Unavailable),
+                EntryOutcome::Overtaken => {}
             }
         }
         Err(Unavailable)
@@ -107,7 +107,7 @@ impl SessionTable {
     ) -> Result<bool, Unavailable> {
         for _ in 0..TRIES {
             ended.extend(self.confirm(backing, std::slice::from_ref(&session)).await?);
-            if session.standing(backing.epoch()) == Standing::Current {
+            if session.standing(backing.epoch()) == Freshness::Current {
                 break;
             }
         }
@@ -128,9 +128,12 @@ impl SessionTable {
             }
             let Some(session) = self.restored(backing, &record, epoch) else { continue };
             match self.restore(backing, &record, session, mark) {
-                Entry::Entered(Some(session)) if backing.changes() != changes => session.outdate(),
-                Entry::Entered(Some(_)) | Entry::Dead | Entry::Unconfirmed | Entry::Overtaken => {}
-                Entry::Entered(None) => return Err(Unavailable),
+                EntryOutcome::Entered(Some(session)) if backing.changes() != changes => session.outdate(),
+                EntryOutcome::Entered(Some(_))
+                | EntryOutcome::Dead
+                | EntryOutcome::Unconfirmed
+                | EntryOutcome::Overtaken => {}
+                EntryOutcome::Entered(None) => return Err(Unavailable),
             }
         }
         Ok(())
@@ -169,7 +172,7 @@ impl SessionTable {
         record: &Record,
         restored: Arc<Session>,
         mark: Mark,
-    ) -> Entry<Option<Arc<Session>>> {
+    ) -> EntryOutcome<Option<Arc<Session>>> {
         backing.dead.enter(record.keys(), mark, || {
             if let Some(known) = self.by_key.get(&record.name) {
                 self.enter_missing(&known, record);
@@ -243,7 +246,7 @@ impl SessionTable {
     /// that are not in the store any more, and returns them.
     async fn confirm(&self, backing: &Backing, sessions: &[Arc<Session>]) -> Result<Vec<Ended>, Unavailable> {
         let epoch = backing.epoch();
-        let is_doubtful = |session: &&Arc<Session>| session.standing(epoch) != Standing::Current;
+        let is_doubtful = |session: &&Arc<Session>| session.standing(epoch) != Freshness::Current;
         let doubtful: Vec<_> = sessions.iter().filter(is_doubtful).cloned().collect();
         if doubtful.is_empty() {
             return Ok(Vec::new());
@@ -292,7 +295,7 @@ impl SessionTable {
             return Ok(Vec::new());
         }
         let mut doubtful = self.sessions_of(None);
-        doubtful.retain(|session| session.standing(epoch) == Standing::InDoubt);
+        doubtful.retain(|session| session.standing(epoch) == Freshness::InDoubt);
         doubtful.truncate(CONFIRMED_AT_ONCE);
         if doubtful.is_empty() {
             backing.all_confirmed.store(epoch.0, Ordering::Release);

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::loading::TRIES;
 use super::{NotOpened, Opened, SessionTable};
-use crate::session::dead::{Entry, Mark};
+use crate::session::dead::{EntryOutcome, Mark};
 use crate::session::record::Session;
 use crate::session::sign_in::SignIn;
 use crate::session::store::Unavailable;
@@ -74,9 +74,9 @@ impl SessionTable {
         };
         for _ in 0..TRIES {
             match backing.dead.enter(iter::once(session.name()), mark, &mut enter) {
-                Entry::Entered(()) => return true,
-                Entry::Dead | Entry::Unconfirmed => return false,
-                Entry::Overtaken => mark = backing.dead.mark(),
+                EntryOutcome::Entered(()) => return true,
+                EntryOutcome::Dead | EntryOutcome::Unconfirmed => return false,
+                EntryOutcome::Overtaken => mark = backing.dead.mark(),
             }
             if !matches!(backing.load(session.name()).await, Ok(Some(_))) {
                 return false;

@@ -31,7 +31,7 @@ impl Gateway {
 
     /// The session with a key, as a request finds it.
     async fn session(&self, key: &SessionKey) -> Option<Arc<Session>> {
-        if let Found::Unknown | Found::Outdated(_) = self.table.look_up(key, AT_START) {
+        if let Lookup::Unknown | Lookup::Outdated(_) = self.table.look_up(key, AT_START) {
             self.table.load(key, ClientAddress::Unix, AT_START, &mut Vec::new()).await.unwrap();
         }
         self.table.find(key, AT_START)

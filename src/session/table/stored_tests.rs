@@ -45,7 +45,7 @@ pub(super) async fn look_up(
     key: &SessionKey,
     now: Moment,
 ) -> Result<Option<Arc<Session>>, Unavailable> {
-    if let Found::Unknown = table.look_up(key, now) {
+    if let Lookup::Unknown = table.look_up(key, now) {
         table.load(key, HERE, now, &mut Vec::new()).await?;
     }
     Ok(table.find(key, now))
@@ -258,7 +258,7 @@ async fn a_session_that_is_idle_here_may_be_in_use_elsewhere() {
     let mut ended = Vec::new();
     assert!(second.load(&id.key(), HERE, at(110), &mut ended).await.is_ok());
     assert!(ended.len() == 1 && (ended[0].end, ended[0].cause) == (End::Won, EndCause::Idle));
-    assert!(matches!(second.look_up(&id.key(), at(110)), Found::Absent));
+    assert!(matches!(second.look_up(&id.key(), at(110)), Lookup::Absent));
     assert!(first.follow().now_or_never().unwrap().unwrap().len() == 1, "it ends there as well");
 }
 
@@ -370,7 +370,7 @@ async fn all_sessions_are_loaded_at_the_start() {
     assert_eq!((live, store.loads(), third.len()), (5, loads, 4));
     assert_eq!(third.load_all().await, Ok(4), "loading again changes nothing");
     let unknown = SessionId::generate().unwrap().key();
-    assert!(matches!(third.look_up(&unknown, clock.now()), Found::Absent), "an unknown key needs no load");
+    assert!(matches!(third.look_up(&unknown, clock.now()), Lookup::Absent), "an unknown key needs no load");
     let of_one = third.list(&sign_in("b").user);
     assert_eq!(of_one.len(), 3);
     assert!(of_one.iter().all(|one| Arc::ptr_eq(&one.identity(), &of_one[0].identity())), "the identity is not shared");
@@ -378,7 +378,7 @@ async fn all_sessions_are_loaded_at_the_start() {
     assert_eq!(third.load_all().await, Err(Unavailable));
     let ended = third.end(&third.find(&further, clock.now()).unwrap(), EndCause::Logout).await.unwrap();
     assert!(!ended.confirmed);
-    assert!(matches!(third.look_up(&further, clock.now()), Found::Unknown), "an unconfirmed end is forgotten");
+    assert!(matches!(third.look_up(&further, clock.now()), Lookup::Unknown), "an unconfirmed end is forgotten");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::session::store::contract::further;
 use crate::session::store::memory::MemoryStore;
 use crate::values::identity::Identity;
 use crate::values::time::WallTime;
-use crate::vault::jar::Asked;
+use crate::vault::jar::CookieContext;
 use crate::vault::learned::LearnedNames;
 use crate::vault::request::RouteCookies;
 use crate::vault::rules::CookieRules;
@@ -228,7 +228,7 @@ async fn the_debts_of_a_session_are_recorded_before_it_leaves_the_table() {
         debts.set_lifetime(Duration::from_secs(60));
         let table = table.with_debts(&debts);
         let opened = open(&table, "alice", AT_START).await;
-        let asked = Asked { path: b"/", https: false, cross_site: false, now: WallTime(0) };
+        let asked = CookieContext { path: b"/", https: false, cross_site: false, now: WallTime(0) };
         let route = RouteCookies { rules: &CookieRules::default(), learned: &LearnedNames::default(), path: b"" };
         let lines = [&b"theme=dark"[..]].into_iter();
         opened.session.open_vault().unwrap().answer("app.test", asked, route, lines, |_| false).unwrap();

@@ -21,7 +21,7 @@ fn session(user: &str, now: Moment) -> Arc<Session> {
     Arc::new(Session::without_key(sign_in, now))
 }
 
-fn check<'a>(verified: &'a Verified, presented: &UsernamePassword) -> Check<'a> {
+fn check<'a>(verified: &'a Verified, presented: &UsernamePassword) -> CheckInProgress<'a> {
     match verified.turn(presented) {
         Turn::Check(check) => check,
         Turn::Wait(_) => panic!("another request checks"),
@@ -38,12 +38,12 @@ fn enter(verified: &Verified, user: &str, password: &str, now: Moment) -> Arc<Se
 
 fn found(verified: &Verified, user: &str, password: &str, now: Moment) -> &'static str {
     match verified.find(&presented(user, password), now) {
-        Found::Valid(session) => {
+        EarlierCheck::Valid(session) => {
             assert_eq!(session.identity().user(), user);
             "valid"
         }
-        Found::Known(_) => "known",
-        Found::Unknown => "unknown",
+        EarlierCheck::Known(_) => "known",
+        EarlierCheck::Unknown => "unknown",
     }
 }
 

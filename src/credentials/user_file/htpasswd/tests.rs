@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::credentials::password::Password;
 use crate::credentials::problem::FileProblems;
-use crate::credentials::stored_hash::Work;
+use crate::credentials::stored_hash::WorkFactor;
 use crate::credentials::user_file::Users;
 
 const BCRYPT: &str = "$2y$04$kdobx0du3W5uscfIgeVS0uHM65Dfc09xmpm6upiSeD3A5RXBnoNX2";
@@ -62,9 +62,9 @@ fn an_unknown_name_takes_the_most_common_work() {
         let text: String = lines.iter().zip(0..).map(|(hash, number)| format!("u{number}:{hash}\n")).collect();
         parse(&text, WeakHashes::Accept).unwrap().decoy().work()
     };
-    assert_eq!(decoy(&[BCRYPT, APR1, APR1]), Work::Apr1);
-    assert_eq!(decoy(&[BCRYPT, APR1]), Work::Bcrypt(4));
-    assert_eq!(decoy(&[SHA1]), Work::Sha1);
+    assert_eq!(decoy(&[BCRYPT, APR1, APR1]), WorkFactor::Apr1);
+    assert_eq!(decoy(&[BCRYPT, APR1]), WorkFactor::Bcrypt(4));
+    assert_eq!(decoy(&[SHA1]), WorkFactor::Sha1);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn trailing_spaces_and_a_byte_order_mark_are_ignored() {
 fn the_first_of_two_lines_counts() {
     let other = BCRYPT.replace("$04$", "$05$");
     let users = parse(&format!("alice:{BCRYPT}\nbob:{BCRYPT}\nalice:{other}\n"), WeakHashes::Refuse).unwrap();
-    assert_eq!((users.find("alice").unwrap().hash.work(), users.count()), (Work::Bcrypt(4), 2));
+    assert_eq!((users.find("alice").unwrap().hash.work(), users.count()), (WorkFactor::Bcrypt(4), 2));
     let message = users.duplicates().unwrap().to_string();
     assert!(message.contains("warning: `alice` is listed already in line 1, and that line counts"), "{message}");
     assert!(message.contains("people.htpasswd:3:1") && !message.contains("$2y$"), "{message}");

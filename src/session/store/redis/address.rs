@@ -6,17 +6,17 @@ use std::sync::Arc;
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult, TlsCertificates};
 use zeroize::Zeroizing;
 
-use super::place::Place;
+use super::place::RedisTopology;
 
 /// The schemes of addresses, the scheme for each single server, and the kind of the servers.
-const SCHEMES: [(&str, &str, Kind); 7] = [
-    ("redis", "redis", Kind::Server),
-    ("rediss", "rediss", Kind::Server),
-    ("redis+unix", "redis+unix", Kind::Server),
-    ("redis+sentinel", "redis", Kind::Sentinels),
-    ("rediss+sentinel", "rediss", Kind::Sentinels),
-    ("redis+cluster", "redis", Kind::Cluster),
-    ("rediss+cluster", "rediss", Kind::Cluster),
+const SCHEMES: [(&str, &str, RedisDeployment); 7] = [
+    ("redis", "redis", RedisDeployment::Server),
+    ("rediss", "rediss", RedisDeployment::Server),
+    ("redis+unix", "redis+unix", RedisDeployment::Server),
+    ("redis+sentinel", "redis", RedisDeployment::Sentinels),
+    ("rediss+sentinel", "rediss", RedisDeployment::Sentinels),
+    ("redis+cluster", "redis", RedisDeployment::Cluster),
+    ("rediss+cluster", "rediss", RedisDeployment::Cluster),
 ];
 /// The default port of a Sentinel.
 const SENTINEL: u16 = 26379;
@@ -24,7 +24,7 @@ const SENTINEL: u16 = 26379;
 const MOST: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum RedisDeployment {
     Server,
     Sentinels,
     Cluster,
@@ -34,7 +34,7 @@ enum Kind {
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisAddress {
     written: String,
-    kind: Kind,
+    kind: RedisDeployment,
     /// A URL for each server in the address.
     urls: Vec<String>,
     /// The name of the primary in the Sentinels' configuration; empty without Sentinels.
@@ -70,8 +70,10 @@ impl RedisAddress {
             return Err(NotAnAddress::Invalid);
         }
         let (urls, name) = match kind {
-            Kind::Server => (vec![text.to_owned()], ""),
-            Kind::Sentinels | Kind::Cluster => several(reached, rest, *kind).ok_or(NotAnAddress::Invalid)?,
+            RedisDeployment::Server => (vec![text.to_owned()], ""),
+            RedisDeployment::Sentinels | RedisDeployment::Cluster => {
+                several(reached, rest, *kind).ok_or(NotAnAddress::Invalid)?
+            }
         };
         for url in &urls {
             let info = url.as_str().into_connection_info().map_err(|_| NotAnAddress::Invalid)?;
@@ -86,7 +88,7 @@ impl RedisAddress {
             name: name.to_owned(),
             password: None,
             authorities: None,
-            replicas: u32::from(*kind != Kind::Server),
+            replicas: u32::from(*kind != RedisDeployment::Server),
         })
     }
 
@@ -119,17 +121,17 @@ impl RedisAddress {
         self.written.starts_with("rediss")
     }
 
-    pub(super) fn place(&self) -> RedisResult<Place> {
+    pub(super) fn place(&self) -> RedisResult<RedisTopology> {
         let mut clients = self.urls.iter().map(|url| self.client(url)).collect::<RedisResult<Vec<_>>>()?;
         Ok(match (self.kind, clients.pop()) {
-            (Kind::Server, Some(client)) => Place::Server(client),
-            (Kind::Sentinels, last) => {
+            (RedisDeployment::Server, Some(client)) => RedisTopology::Server(client),
+            (RedisDeployment::Sentinels, last) => {
                 clients.extend(last);
-                Place::Sentinels { sentinels: clients, name: self.name.clone() }
+                RedisTopology::Sentinels { sentinels: clients, name: self.name.clone() }
             }
-            (Kind::Server | Kind::Cluster, last) => {
+            (RedisDeployment::Server | RedisDeployment::Cluster, last) => {
                 clients.extend(last);
-                Place::Cluster { nodes: clients }
+                RedisTopology::Cluster { nodes: clients }
             }
         })
     }
@@ -156,16 +158,16 @@ impl RedisAddress {
 }
 
 /// The URLs of several servers, and the name of the primary for Sentinels.
-fn several<'a>(scheme: &str, rest: &'a str, kind: Kind) -> Option<(Vec<String>, &'a str)> {
+fn several<'a>(scheme: &str, rest: &'a str, kind: RedisDeployment) -> Option<(Vec<String>, &'a str)> {
     let (servers, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (user, hosts) =
         servers.rsplit_once('@').map_or(("", servers), |(_, hosts)| servers.split_at(servers.len() - hosts.len()));
     let (name, database) = path.split_once('/').unwrap_or((path, ""));
     let is_name = |sign: char| sign.is_ascii_alphanumeric() || "._-".contains(sign);
     let is_sound = match kind {
-        Kind::Sentinels => !name.is_empty() && name.chars().all(is_name),
+        RedisDeployment::Sentinels => !name.is_empty() && name.chars().all(is_name),
         // A Cluster has only the database 0, so there is no path.
-        Kind::Cluster | Kind::Server => path.is_empty(),
+        RedisDeployment::Cluster | RedisDeployment::Server => path.is_empty(),
     };
     let hosts: Vec<_> = hosts.split(',').collect();
     if !is_sound || hosts.len() > MOST || rest.contains('?') || hosts.iter().any(|host| host.is_empty()) {
@@ -173,8 +175,10 @@ fn several<'a>(scheme: &str, rest: &'a str, kind: Kind) -> Option<(Vec<String>, 
     }
     let has_port = |host: &str| host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
     let url = |host: &&str| match kind {
-        Kind::Sentinels if !has_port(host) => format!("{scheme}://{user}{host}:{SENTINEL}/{database}"),
-        Kind::Sentinels | Kind::Cluster | Kind::Server => format!("{scheme}://{user}{host}/{database}"),
+        RedisDeployment::Sentinels if !has_port(host) => format!("{scheme}://{user}{host}:{SENTINEL}/{database}"),
+        RedisDeployment::Sentinels | RedisDeployment::Cluster | RedisDeployment::Server => {
+            format!("{scheme}://{user}{host}/{database}")
+        }
     };
     Some((hosts.iter().map(url).collect(), name))
 }

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::peers::Said;
-use super::place::{Place, problem};
+use super::place::{RedisTopology, problem};
 use super::{EVENTS, NotConnected, PREFIX};
 use crate::session::store::Unavailable;
 
@@ -28,7 +28,7 @@ const ANSWERING: Duration = Duration::from_millis(1500);
 const CONFIRMING: u64 = 1000;
 
 /// Identifies a run of a server (`run_id`) and the history of its data (`master_replid`).
-pub(super) type Server = Arc<str>;
+pub(super) type ServerIdentity = Arc<str>;
 
 /// A script, and whether its calls succeed only if the replicas have confirmed the writes.
 #[derive(Debug)]
@@ -46,23 +46,23 @@ impl Code {
 
 /// A connection, and the identity of its server.
 #[derive(Clone)]
-struct Connection {
-    server: Server,
+struct RedisConnection {
+    server: ServerIdentity,
     redis: MultiplexedConnection,
 }
 
 /// The location of the server, and the connections to it.
 pub(super) struct Link {
-    place: Place,
+    place: RedisTopology,
     /// The number of replicas that have to confirm writes.
     replicas: u32,
     confirm: Script,
     /// The server whose events are followed.
-    leader: parking_lot::Mutex<Option<Server>>,
+    leader: parking_lot::Mutex<Option<ServerIdentity>>,
     /// The shared connection and its number: a call that fails does not close one that was opened after its own.
-    current: Mutex<(u64, Option<Connection>)>,
+    current: Mutex<(u64, Option<RedisConnection>)>,
     /// The connection on which one call at a time waits for the replicas, for all calls that have written before.
-    waiting: Mutex<Option<Connection>>,
+    waiting: Mutex<Option<RedisConnection>>,
     /// The number of calls that wait or have waited for the replicas, and up to which of them the replicas have
     /// confirmed.
     asked: AtomicU64,
@@ -78,7 +78,7 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    pub(super) fn new(place: Place, replicas: u32) -> Self {
+    pub(super) fn new(place: RedisTopology, replicas: u32) -> Self {
         Self {
             place,
             replicas,
@@ -98,8 +98,8 @@ impl Link {
     }
 
     /// Opens a separate connection for blocking calls, to a server that is the primary of enough replicas.
-    pub(super) async fn dedicated(&self) -> RedisResult<(Server, MultiplexedConnection)> {
-        let Connection { server, mut redis } = self.connect(None).await?;
+    pub(super) async fn dedicated(&self) -> RedisResult<(ServerIdentity, MultiplexedConnection)> {
+        let RedisConnection { server, mut redis } = self.connect(None).await?;
         self.replicated(&mut redis).await?;
         Ok((server, redis))
     }
@@ -111,7 +111,7 @@ impl Link {
     pub(super) async fn begin(&self) -> Result<(), NotConnected> {
         let first = self.connect(Some(ANSWERING)).await;
         let is_untrusted = first.as_ref().is_err_and(is_untrusted);
-        let Ok(Connection { server, mut redis }) = self.noted(first) else {
+        let Ok(RedisConnection { server, mut redis }) = self.noted(first) else {
             return Err(if is_untrusted { NotConnected::Untrusted } else { NotConnected::Unavailable });
         };
         self.noted(self.replicated(&mut redis).await).map_err(|Unavailable| NotConnected::TooFewReplicas)?;
@@ -120,16 +120,16 @@ impl Link {
     }
 
     /// Whether this is the server that calls go to.
-    pub(super) fn leads_to(&self, server: &Server) -> bool {
+    pub(super) fn leads_to(&self, server: &ServerIdentity) -> bool {
         self.leader.lock().as_ref() == Some(server)
     }
 
-    pub(super) fn server(&self) -> Option<Server> {
+    pub(super) fn server(&self) -> Option<ServerIdentity> {
         self.leader.lock().clone()
     }
 
     /// Directs all further calls to this server.
-    pub(super) async fn lead_to(&self, server: &Server) {
+    pub(super) async fn lead_to(&self, server: &ServerIdentity) {
         *self.leader.lock() = Some(Arc::clone(server));
         let mut current = self.current.lock().await;
         if current.1.as_ref().is_some_and(|connection| connection.server != *server) {
@@ -137,13 +137,13 @@ impl Link {
         }
     }
 
-    async fn connect(&self, answering: Option<Duration>) -> RedisResult<Connection> {
+    async fn connect(&self, answering: Option<Duration>) -> RedisResult<RedisConnection> {
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECTING)).set_response_timeout(answering);
         // The timeout includes the commands after connecting: authentication, and the selection of the database.
         let connecting = async {
             let mut redis = self.place.connect(&config).await?;
-            Ok(Connection { server: identity(&mut redis).await?, redis })
+            Ok(RedisConnection { server: identity(&mut redis).await?, redis })
         };
         timeout(CONNECTING, connecting).await.unwrap_or_else(|_| Err(timed_out()))
     }
@@ -183,7 +183,7 @@ impl Link {
     }
 
     /// Waits until enough replicas of this server have received everything that was written before.
-    async fn confirmed(&self, server: &Server) -> RedisResult<()> {
+    async fn confirmed(&self, server: &ServerIdentity) -> RedisResult<()> {
         let ticket = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
         let mut waiting = self.waiting.lock().await;
         if self.done.load(Ordering::Acquire) >= ticket && waiting.as_ref().is_some_and(|on| on.server == *server) {
@@ -226,8 +226,8 @@ impl Link {
     async fn run<T>(
         &self,
         ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
-    ) -> RedisResult<(Server, T)> {
-        let (number, Connection { server, mut redis }) = self.connection().await?;
+    ) -> RedisResult<(ServerIdentity, T)> {
+        let (number, RedisConnection { server, mut redis }) = self.connection().await?;
         let answer = ask(&mut redis).await;
         if answer
             .as_ref()
@@ -245,7 +245,7 @@ impl Link {
         }
     }
 
-    async fn connection(&self) -> RedisResult<(u64, Connection)> {
+    async fn connection(&self) -> RedisResult<(u64, RedisConnection)> {
         let mut current = self.current.lock().await;
         if let (number, Some(connection)) = &*current {
             return Ok((*number, connection.clone()));
@@ -294,7 +294,7 @@ pub(super) fn wait(replicas: u32) -> redis::Cmd {
 }
 
 /// Reads the identity of the server. It changes with a failover and with a restart.
-async fn identity(connection: &mut MultiplexedConnection) -> RedisResult<Server> {
+async fn identity(connection: &mut MultiplexedConnection) -> RedisResult<ServerIdentity> {
     let info: String = cmd("INFO").arg("everything").query_async(connection).await?;
     let wanted = |line: &&str| ["run_id:", "master_replid:"].iter().any(|key| line.starts_with(key));
     Ok(info.lines().filter(wanted).collect::<Vec<_>>().join(" ").into())

@@ -31,14 +31,14 @@ pub(crate) use self::eviction::policy_at;
 use self::link::{Code, Link};
 pub(crate) use self::peers::LONGEST as LONGEST_STALENESS;
 use self::peers::{Peers, Said};
-use self::reader::{Reader, Recent};
-use self::records::{Kept, key, lines, user, word};
+use self::reader::{EventReader, Recent};
+use self::records::{RecordReply, key, lines, user, word};
 use super::{
-    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Page, Record, SessionStore, StoreEvent, Trust,
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, SessionStore, StoreEvent, Trust,
     Unavailable, Use,
 };
 use crate::values::identity::UserKey;
-use crate::values::mac::{Mac, MacKeys, Purpose};
+use crate::values::mac::{Mac, MacKeys, MacPurpose};
 use crate::values::session_id::{NoRandomness, SessionId, SessionKey};
 use crate::values::time::{Clock, WallTime};
 
@@ -116,7 +116,7 @@ impl Scripts {
 
 /// The state that calls and the reader share.
 #[derive(Debug)]
-struct Shared {
+struct RedisState {
     link: Link,
     scripts: Scripts,
     peers: Peers,
@@ -129,14 +129,14 @@ struct Shared {
 /// A store on a Redis server, or on one with the same protocol, such as Valkey.
 #[derive(Debug)]
 pub struct RedisStore {
-    shared: Shared,
-    reader: Mutex<Reader>,
+    shared: RedisState,
+    reader: Mutex<EventReader>,
     /// Held by the call that reads the heartbeats of the other gateways, for all calls that wait.
     asking: Mutex<()>,
 }
 
 /// The answer of a script for an end: its kind ([`WON`], [`USED`] or zero), and its event or the time of the last use.
-type Done = (u8, String);
+type EndReply = (u8, String);
 
 /// Why a store cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,7 +175,7 @@ impl RedisStore {
         let (link, scripts) = (Link::new(place, address.replicas()), Scripts::new());
         link.begin().await?;
         let read = begin(&link, &scripts, &own, keys).await?;
-        let shared = Shared {
+        let shared = RedisState {
             link,
             scripts,
             peers: Peers::new(own),
@@ -184,7 +184,7 @@ impl RedisStore {
             staleness,
             clock,
         };
-        Ok(Self { shared, reader: Mutex::new(Reader::from(read)), asking: Mutex::default() })
+        Ok(Self { shared, reader: Mutex::new(EventReader::from(read)), asking: Mutex::default() })
     }
 
     /// Waits, for a limited time, until the table is trusted for the first time.
@@ -206,7 +206,7 @@ impl RedisStore {
 
     /// Waits until every gateway that still serves has read this event. `said` are the heartbeats after the event.
     async fn known(&self, event: Option<EventId>, said: Said) -> Result<(), Unavailable> {
-        let Shared { link, peers, clock, .. } = &self.shared;
+        let RedisState { link, peers, clock, .. } = &self.shared;
         peers.note(said, clock.now());
         let Some(event) = event else { return Ok(()) };
         while !peers.have_read(event, clock.now()) {
@@ -238,20 +238,20 @@ impl RedisStore {
     }
 
     async fn load_some(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable> {
-        let Shared { link, scripts, .. } = &self.shared;
+        let RedisState { link, scripts, .. } = &self.shared;
         // Callers cache that a key is absent, so the answer of a primary that was replaced must not be used.
-        let is_absence = |found: &Vec<Option<Kept>>| found.iter().any(Option::is_none);
+        let is_absence = |found: &Vec<Option<RecordReply>>| found.iter().any(Option::is_none);
         let found = link.call_confirmed(&scripts.load, |call| keys_of(call, keys), is_absence).await?;
-        Ok(found.into_iter().map(|found| found.map(|Kept(record)| record)).collect())
+        Ok(found.into_iter().map(|found| found.map(|RecordReply(record)| record)).collect())
     }
 }
 
 /// Checks that the store belongs to gateways with these keys. Returns the event after which the reader begins.
 async fn begin(link: &Link, scripts: &Scripts, own: &str, keys: &MacKeys) -> Result<EventId, NotConnected> {
-    let sign = keys.sign(Purpose::SharedStore, &[]).encode();
+    let sign = keys.sign(MacPurpose::SharedStore, &[]).encode();
     let ask = |replace: u8| link.call(&scripts.begin, move |call| _ = call.arg(own).arg(sign.clone()).arg(replace));
     let (event, theirs): (EventId, String) = ask.clone()(0).await?;
-    let verified = Mac::parse(theirs.as_bytes()).is_some_and(|mac| keys.verify(Purpose::SharedStore, &[], &mac));
+    let verified = Mac::parse(theirs.as_bytes()).is_some_and(|mac| keys.verify(MacPurpose::SharedStore, &[], &mac));
     if !verified {
         return Err(NotConnected::OtherKeys);
     }
@@ -297,14 +297,14 @@ impl SessionStore for RedisStore {
     }
 
     async fn load_all_of(&self, whose: &UserKey, beyond: usize) -> Result<Vec<Record>, Unavailable> {
-        let Shared { link, scripts, .. } = &self.shared;
+        let RedisState { link, scripts, .. } = &self.shared;
         let arguments = |call: &mut redis::ScriptInvocation<'_>| _ = call.arg(user(whose)).arg(beyond);
-        let found: Vec<Kept> = link.call(&scripts.load_all_of, arguments).await?;
-        Ok(found.into_iter().map(|Kept(record)| record).collect())
+        let found: Vec<RecordReply> = link.call(&scripts.load_all_of, arguments).await?;
+        Ok(found.into_iter().map(|RecordReply(record)| record).collect())
     }
 
-    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable> {
-        let Shared { link, scripts, .. } = &self.shared;
+    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<RecordPage, Unavailable> {
+        let RedisState { link, scripts, .. } = &self.shared;
         // The cursor of a scan is only valid on the server that issued it.
         let server = link.server().ok_or(Unavailable)?;
         let cursor = from.map(|Cursor(bytes)| place_in(&bytes, &server).ok_or(Unavailable)).transpose()?;
@@ -314,7 +314,7 @@ impl SessionStore for RedisStore {
         let names: Vec<_> = names.filter_map(key).collect();
         let records = self.load_many(&names).await?.into_iter().flatten().collect();
         let cursor = || Cursor([&next.to_be_bytes(), server.as_bytes()].concat());
-        Ok(Page { records, next: (next != 0).then(cursor) })
+        Ok(RecordPage { records, next: (next != 0).then(cursor) })
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable> {
@@ -362,7 +362,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn end(&self, sessions: &[SessionKey]) -> Result<Vec<End>, Unavailable> {
-        let Shared { link, scripts, peers, recent, clock, .. } = &self.shared;
+        let RedisState { link, scripts, peers, recent, clock, .. } = &self.shared;
         recent.note(sessions.iter().map(word), clock.now());
         let mut ends = Vec::with_capacity(sessions.len());
         for sessions in sessions.chunks(TOGETHER) {
@@ -370,7 +370,7 @@ impl SessionStore for RedisStore {
                 call.arg(peers.own()).arg(Scripts::REMEMBERED);
                 keys_of(call, sessions);
             };
-            let (said, done): (Said, Vec<Done>) = link.call(&scripts.end, arguments).await?;
+            let (said, done): (Said, Vec<EndReply>) = link.call(&scripts.end, arguments).await?;
             self.known(done.iter().filter_map(|(_, event)| EventId::parse(event)).max(), said).await?;
             ends.extend(done.iter().map(|(what, _)| end_of(*what)));
         }
@@ -378,18 +378,18 @@ impl SessionStore for RedisStore {
     }
 
     async fn end_all_of(&self, whose: &UserKey) -> Result<Vec<Record>, Unavailable> {
-        let Shared { link, scripts, peers, recent, clock, .. } = &self.shared;
+        let RedisState { link, scripts, peers, recent, clock, .. } = &self.shared;
         let arguments = |call: &mut redis::ScriptInvocation<'_>| {
             call.arg(peers.own()).arg(Scripts::REMEMBERED).arg(user(whose));
         };
-        let (said, last, ended): (Said, String, Vec<Kept>) = link.call(&scripts.end_all_of, arguments).await?;
-        recent.note(ended.iter().map(|Kept(record)| word(&record.name)), clock.now());
+        let (said, last, ended): (Said, String, Vec<RecordReply>) = link.call(&scripts.end_all_of, arguments).await?;
+        recent.note(ended.iter().map(|RecordReply(record)| word(&record.name)), clock.now());
         self.known(EventId::parse(&last), said).await?;
-        Ok(ended.into_iter().map(|Kept(record)| record).collect())
+        Ok(ended.into_iter().map(|RecordReply(record)| record).collect())
     }
 
     async fn end_if_idle(&self, sessions: &[SessionKey], cut_off: WallTime) -> Result<Vec<IdleEnd>, Unavailable> {
-        let Shared { link, scripts, peers, .. } = &self.shared;
+        let RedisState { link, scripts, peers, .. } = &self.shared;
         let mut ends = Vec::with_capacity(sessions.len());
         for sessions in sessions.chunks(TOGETHER) {
             let arguments = |call: &mut redis::ScriptInvocation<'_>| {
@@ -397,7 +397,7 @@ impl SessionStore for RedisStore {
                 keys_of(call, sessions);
             };
             // No client was told that these sessions have ended, so the call does not wait for the other gateways.
-            let done: Vec<Done> = link.call(&scripts.end_if_idle, arguments).await?;
+            let done: Vec<EndReply> = link.call(&scripts.end_if_idle, arguments).await?;
             ends.extend(done.into_iter().map(|(what, seen)| match (what, seen.parse()) {
                 (USED, Ok(seen)) => IdleEnd::Used(WallTime(seen)),
                 _ => IdleEnd::Ended(end_of(what)),
@@ -407,7 +407,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn use_keys(&self, keys: &MacKeys) -> Result<bool, Unavailable> {
-        let Shared { link, scripts, peers, .. } = &self.shared;
+        let RedisState { link, scripts, peers, .. } = &self.shared;
         match begin(link, scripts, peers.own(), keys).await {
             Ok(_) => Ok(true),
             Err(NotConnected::OtherKeys) => Ok(false),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 
-use super::Shared;
+use super::RedisState;
 use crate::session::store::{Note, NoteKind, Unavailable};
 use crate::values::time::WallTime;
 
@@ -14,13 +14,13 @@ const MOST: usize = 20_000;
 const TOGETHER: usize = 500;
 
 /// The key, the time and the content of a note.
-type Kept = (Vec<u8>, u64, Vec<u8>);
+type NoteFields = (Vec<u8>, u64, Vec<u8>);
 
-fn note(kind: NoteKind, (key, at, content): Kept) -> Note {
+fn note(kind: NoteKind, (key, at, content): NoteFields) -> Note {
     Note { kind, key, at: WallTime(at), content }
 }
 
-impl Shared {
+impl RedisState {
     pub(super) async fn put_notes(&self, notes: &[Note]) -> Result<(), Unavailable> {
         for kind in [NoteKind::Debt, NoteKind::Learned] {
             let of_kind: Vec<_> = notes.iter().filter(|note| note.kind == kind).collect();
@@ -41,7 +41,7 @@ impl Shared {
             let wanted = TOGETHER.min(most - notes.len());
             let arguments =
                 |call: &mut redis::ScriptInvocation<'_>| _ = call.arg(kind as u8).arg(notes.len()).arg(wanted);
-            let some: Vec<Kept> = self.link.call(&self.scripts.notes, arguments).await?;
+            let some: Vec<NoteFields> = self.link.call(&self.scripts.notes, arguments).await?;
             let is_last = some.len() < wanted;
             notes.extend(some.into_iter().map(|kept| note(kind, kept)));
             if is_last {
@@ -53,7 +53,7 @@ impl Shared {
 
     pub(super) async fn note(&self, kind: NoteKind, key: &[u8]) -> Result<Option<Note>, Unavailable> {
         let arguments = |call: &mut redis::ScriptInvocation<'_>| _ = call.arg(kind as u8).arg(key);
-        let found: Vec<Kept> = self.link.call(&self.scripts.note, arguments).await?;
+        let found: Vec<NoteFields> = self.link.call(&self.scripts.note, arguments).await?;
         Ok(found.into_iter().next().map(|kept| note(kind, kept)))
     }
 

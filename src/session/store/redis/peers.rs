@@ -27,11 +27,11 @@ pub(super) type Said = HashMap<String, String>;
 #[derive(Debug)]
 pub(super) struct Peers {
     own: String,
-    others: Mutex<HashMap<String, Peer>>,
+    others: Mutex<HashMap<String, PeerGateway>>,
 }
 
 #[derive(Debug)]
-struct Peer {
+struct PeerGateway {
     /// The last heartbeat.
     said: String,
     /// When it was first seen.
@@ -53,9 +53,9 @@ impl Peers {
     pub(super) fn note(&self, said: Said, now: Moment) {
         let mut others = self.others.lock();
         for (name, said) in said.into_iter().filter(|(name, _)| *name != self.own) {
-            let peer = others.entry(name).or_insert_with(|| Peer { said: String::new(), since: now });
+            let peer = others.entry(name).or_insert_with(|| PeerGateway { said: String::new(), since: now });
             if peer.said != said {
-                *peer = Peer { said, since: now };
+                *peer = PeerGateway { said, since: now };
             }
         }
         others.retain(|_, peer| now.duration_since(peer.since) < peer.staleness() * (FORGOTTEN + 1));
@@ -78,7 +78,7 @@ impl Peers {
     }
 }
 
-impl Peer {
+impl PeerGateway {
     /// The setting of that gateway: each may have another one.
     fn staleness(&self) -> Duration {
         said_for(&self.said).unwrap_or(LONGEST).min(LONGEST)

@@ -19,7 +19,7 @@ const ANSWERING: Duration = Duration::from_millis(500);
 
 /// The location of the store.
 #[derive(Clone)]
-pub(super) enum Place {
+pub(super) enum RedisTopology {
     /// A single server.
     Server(Client),
     /// The primary with this name, which Sentinels monitor.
@@ -31,7 +31,7 @@ pub(super) enum Place {
 /// A host and a port.
 type Told = (String, u16);
 
-impl Place {
+impl RedisTopology {
     /// Connects to the server that currently has the store.
     pub(super) async fn connect(&self, config: &AsyncConnectionConfig) -> RedisResult<MultiplexedConnection> {
         let mut answers = JoinSet::new();

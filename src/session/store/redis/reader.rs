@@ -17,11 +17,11 @@ use tokio::time::timeout;
 
 use super::event_id::EventId;
 use super::eviction;
-use super::link::{self, Server, invocation, timed_out};
+use super::link::{self, ServerIdentity, invocation, timed_out};
 use super::peers::{LEFT, Said, saying};
 use super::place::problem;
 use super::records::key;
-use super::{EVENTS, PREFIX, Scripts, Shared};
+use super::{EVENTS, PREFIX, RedisState, Scripts};
 use crate::session::store::StoreEvent;
 use crate::values::time::Moment;
 
@@ -30,8 +30,8 @@ const AT_ONCE: usize = 1000;
 
 /// The state of the reader.
 #[derive(Debug)]
-pub(super) struct Reader {
-    connection: Option<Connection>,
+pub(super) struct EventReader {
+    connection: Option<EventConnection>,
     /// The last event that was read.
     read: EventId,
     /// The counter of heartbeats.
@@ -45,17 +45,17 @@ pub(super) struct Reader {
 }
 
 #[derive(Clone, Debug)]
-struct Connection(MultiplexedConnection, Server);
+struct EventConnection(MultiplexedConnection, ServerIdentity);
 
-type Fields = HashMap<String, String>;
+type EventFields = HashMap<String, String>;
 /// The events of each stream; `None` if there are none.
-type Read = Option<Vec<(String, Vec<(EventId, Fields)>)>>;
+type StreamEvents = Option<Vec<(String, Vec<(EventId, EventFields)>)>>;
 /// The answer to one round of commands.
 struct Answer {
     beat: Beat,
     /// The number of replicas that have the heartbeat.
     replicas: u32,
-    read: Read,
+    read: StreamEvents,
 }
 
 impl FromRedisValue for Answer {
@@ -74,14 +74,14 @@ impl FromRedisValue for Answer {
 /// The first event of the stream, the last one, the heartbeats of all gateways, and the history of the server's data.
 type Beat = (EventId, EventId, Said, String);
 
-impl Reader {
+impl EventReader {
     /// A reader of the events after this one.
     pub(super) fn from(read: EventId) -> Self {
         Self { connection: None, read, count: 0, gap: false, promised: None, eviction: None }
     }
 
     /// Waits for events of other gateways. The caller must have applied the events of the previous call.
-    pub(super) async fn next(&mut self, shared: &Shared) -> RedisResult<Vec<StoreEvent>> {
+    pub(super) async fn next(&mut self, shared: &RedisState) -> RedisResult<Vec<StoreEvent>> {
         if let Some(until) = self.promised.take() {
             shared.trust.set_until(until);
         }
@@ -103,8 +103,8 @@ impl Reader {
         }
     }
 
-    async fn round(&mut self, shared: &Shared) -> RedisResult<Vec<StoreEvent>> {
-        let Connection(mut connection, server) = match &self.connection {
+    async fn round(&mut self, shared: &RedisState) -> RedisResult<Vec<StoreEvent>> {
+        let EventConnection(mut connection, server) = match &self.connection {
             Some(connection) => connection.clone(),
             None => self.connect(shared).await?,
         };
@@ -138,7 +138,7 @@ impl Reader {
         Ok(told)
     }
 
-    fn commands(&self, shared: &Shared, wait: Duration) -> Pipeline {
+    fn commands(&self, shared: &RedisState, wait: Duration) -> Pipeline {
         let mut commands = redis::pipe();
         let beat = commands.cmd("EVALSHA").arg(shared.scripts.beat.script.get_hash()).arg(2).arg(PREFIX).arg(EVENTS);
         beat.arg(shared.peers.own()).arg(saying(self.read, self.count, shared.staleness));
@@ -157,7 +157,7 @@ impl Reader {
 
     /// Connects to a primary that has enough replicas. If it is another server than before, writes that the earlier one
     /// had confirmed may be lost.
-    async fn connect(&mut self, shared: &Shared) -> RedisResult<Connection> {
+    async fn connect(&mut self, shared: &RedisState) -> RedisResult<EventConnection> {
         let ready = async {
             let (server, mut connection) = shared.link.dedicated().await?;
             shared.scripts.beat.script.load_async(&mut connection).await?;
@@ -178,19 +178,19 @@ impl Reader {
             }
             self.eviction = eviction;
         }
-        let connection = Connection(connection, server);
+        let connection = EventConnection(connection, server);
         self.connection = Some(connection.clone());
         Ok(connection)
     }
 
     /// Withdraws the trust in the table, then tells the other gateways that this one has left.
-    pub(super) async fn leave(&mut self, shared: &Shared) -> RedisResult<()> {
+    pub(super) async fn leave(&mut self, shared: &RedisState) -> RedisResult<()> {
         shared.trust.set_until(Moment::default());
         self.promised = None;
         let connection = self.connection.take();
         let say = async {
             let mut connection = match connection {
-                Some(Connection(connection, _)) => connection,
+                Some(EventConnection(connection, _)) => connection,
                 None => shared.link.dedicated().await?.1,
             };
             let mut command = cmd("HSET");
@@ -202,7 +202,7 @@ impl Reader {
 }
 
 /// Parses an event; `None` if it is of a kind that this version does not know.
-fn event(fields: &Fields) -> Option<StoreEvent> {
+fn event(fields: &EventFields) -> Option<StoreEvent> {
     let key_in = |field: &str| fields.get(field).and_then(|word| key(word));
     if let Some(name) = key_in("n") {
         return Some(StoreEvent::Ended(name));
@@ -240,7 +240,7 @@ impl Recent {
         }
     }
 
-    async fn again(&self, shared: &Shared, connection: &MultiplexedConnection) -> RedisResult<()> {
+    async fn again(&self, shared: &RedisState, connection: &MultiplexedConnection) -> RedisResult<()> {
         let names: Vec<_> = self.0.lock().iter().map(|(_, name)| name.clone()).collect();
         for names in names.chunks(AT_ONCE) {
             let mut call = invocation(&shared.scripts.end.script);

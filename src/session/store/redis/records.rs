@@ -43,13 +43,14 @@ fn further(lines: &str) -> Option<Vec<HostKey>> {
 }
 
 /// A record in the answer of a script.
-pub(super) struct Kept(pub(super) Record);
+pub(super) struct RecordReply(pub(super) Record);
 
-type Fields = (String, String, u64, u64, u32, Vec<u8>, Vec<u8>, String);
+type RecordFields = (String, String, u64, u64, u32, Vec<u8>, Vec<u8>, String);
 
-impl FromRedisValue for Kept {
+impl FromRedisValue for RecordReply {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let (name, user, created, last_seen, version, about, jar, lines): Fields = redis::from_redis_value(value)?;
+        let (name, user, created, last_seen, version, about, jar, lines): RecordFields =
+            redis::from_redis_value(value)?;
         let read = || {
             let (source, subject) = user.split_once('\0')?;
             Some(Record {

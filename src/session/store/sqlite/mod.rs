@@ -20,9 +20,9 @@ use rusqlite::Connection;
 
 use self::file::OpenFile;
 pub use self::file::StoreProblem;
-use self::writer::Writer;
+use self::writer::StoreWriter;
 use super::{
-    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Page, Record, SessionStore, StoreEvent, Trust,
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, SessionStore, StoreEvent, Trust,
     Unavailable, Use,
 };
 use crate::values::identity::UserKey;
@@ -33,7 +33,7 @@ use crate::values::time::WallTime;
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
-    writer: Writer,
+    writer: StoreWriter,
 }
 
 impl SqliteStore {
@@ -43,7 +43,8 @@ impl SqliteStore {
     /// [`StoreProblem`]. A file that is refused is not changed.
     pub fn open(path: &Path) -> Result<Self, StoreProblem> {
         let OpenFile { connection, lock } = file::open(path)?;
-        let writer = Writer::start(connection, lock).map_err(|error| StoreProblem::cannot(path, "be used", &error))?;
+        let writer =
+            StoreWriter::start(connection, lock).map_err(|error| StoreProblem::cannot(path, "be used", &error))?;
         Ok(Self { path: path.to_owned(), writer })
     }
 
@@ -84,7 +85,7 @@ impl SessionStore for SqliteStore {
         self.run(move |file| keys.iter().map(|key| records::load(file, key)).collect()).await
     }
 
-    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable> {
+    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<RecordPage, Unavailable> {
         self.run(move |file| records::page(file, from.as_ref(), about)).await
     }
 

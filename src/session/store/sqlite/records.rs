@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::notes;
-use crate::session::store::{Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, Use};
+use crate::session::store::{Cursor, End, HostKey, IdleEnd, JarWrite, Record, RecordPage, Use};
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
@@ -109,13 +109,13 @@ fn record_of(row: &Row<'_>) -> Result<(Id, Record)> {
 }
 
 /// A page in the order of the row ids. The cursor is the id of the last row that was read.
-pub(super) fn page(file: &Connection, from: Option<&Cursor>, about: usize) -> Result<Page> {
+pub(super) fn page(file: &Connection, from: Option<&Cursor>, about: usize) -> Result<RecordPage> {
     let after = from.and_then(|Cursor(id)| id.as_slice().try_into().ok()).map_or(Id::MIN, Id::from_be_bytes);
     let about = i64::try_from(about).unwrap_or(i64::MAX);
     let sql = format!("SELECT {COLUMNS} FROM session WHERE id > ?1 ORDER BY id LIMIT ?2");
     let mut rows = file.prepare_cached(&sql)?;
     let mut rows = rows.query_map([after, about], record_of)?.collect::<Result<Vec<_>>>()?;
-    let Some(&(last, _)) = rows.last() else { return Ok(Page { records: Vec::new(), next: None }) };
+    let Some(&(last, _)) = rows.last() else { return Ok(RecordPage { records: Vec::new(), next: None }) };
     let sql = "SELECT key, host, session FROM further WHERE session > ?1 AND session <= ?2 ORDER BY session, number";
     let mut keys = file.prepare_cached(sql)?;
     let mut keys = keys.query([after, last])?;
@@ -128,7 +128,7 @@ pub(super) fn page(file: &Connection, from: Option<&Cursor>, about: usize) -> Re
         }
     }
     let records = rows.into_iter().map(|(_, record)| record).collect();
-    Ok(Page { records, next: Some(Cursor(last.to_be_bytes().to_vec())) })
+    Ok(RecordPage { records, next: Some(Cursor(last.to_be_bytes().to_vec())) })
 }
 
 pub(super) fn touch(file: &Connection, used: &Use) -> Result<()> {

@@ -19,13 +19,13 @@ const TOGETHER: usize = 1024;
 
 /// The handle of the thread.
 #[derive(Debug)]
-pub(super) struct Writer {
-    calls: Option<mpsc::Sender<Box<dyn Call>>>,
+pub(super) struct StoreWriter {
+    calls: Option<mpsc::Sender<Box<dyn StoreCall>>>,
     thread: Option<JoinHandle<()>>,
     last_error: Arc<Mutex<Option<Error>>>,
 }
 
-impl Writer {
+impl StoreWriter {
     /// Starts the thread, which holds the lock until it ends.
     pub(super) fn start(connection: Connection, lock: Lock) -> io::Result<Self> {
         let (calls, waiting) = mpsc::channel(WAITING);
@@ -49,13 +49,13 @@ impl Writer {
         work: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let (answer, answered) = oneshot::channel();
-        let call = Box::new(Asked { work, done: None, answer });
+        let call = Box::new(QueuedCall { work, done: None, answer });
         self.calls.as_ref().and_then(|calls| calls.try_send(call).ok()).ok_or(Unavailable)?;
         answered.await.unwrap_or(Err(Unavailable))
     }
 }
 
-impl Drop for Writer {
+impl Drop for StoreWriter {
     fn drop(&mut self) {
         // Closing the queue lets the thread finish the queued calls and end.
         self.calls.take();
@@ -66,7 +66,7 @@ impl Drop for Writer {
 }
 
 /// A queued call.
-trait Call: Send {
+trait StoreCall: Send {
     /// Whether the caller still waits for the answer.
     fn is_awaited(&self) -> bool;
     /// Does the work in a transaction. It is repeated if that transaction was rolled back.
@@ -75,13 +75,13 @@ trait Call: Send {
     fn answer(self: Box<Self>, committed: bool);
 }
 
-struct Asked<T, F> {
+struct QueuedCall<T, F> {
     work: F,
     done: Option<T>,
     answer: oneshot::Sender<Result<T, Unavailable>>,
 }
 
-impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> Call for Asked<T, F> {
+impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> StoreCall for QueuedCall<T, F> {
     fn is_awaited(&self) -> bool {
         !self.answer.is_closed()
     }
@@ -98,7 +98,7 @@ impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> Call for Asked<T
     }
 }
 
-fn work_off(mut file: Connection, mut waiting: mpsc::Receiver<Box<dyn Call>>, errors: &Mutex<Option<Error>>) {
+fn work_off(mut file: Connection, mut waiting: mpsc::Receiver<Box<dyn StoreCall>>, errors: &Mutex<Option<Error>>) {
     let mut calls = Vec::with_capacity(TOGETHER);
     while waiting.blocking_recv_many(&mut calls, TOGETHER) > 0 {
         // The caller of a call that timed out retries, so carrying it out as well would do the work twice.
@@ -119,7 +119,7 @@ fn work_off(mut file: Connection, mut waiting: mpsc::Receiver<Box<dyn Call>>, er
     }
 }
 
-fn commit(file: &mut Connection, calls: &mut [Box<dyn Call>]) -> rusqlite::Result<()> {
+fn commit(file: &mut Connection, calls: &mut [Box<dyn StoreCall>]) -> rusqlite::Result<()> {
     let transaction = file.transaction_with_behavior(TransactionBehavior::Deferred)?;
     for call in calls.iter_mut() {
         call.work(&transaction)?;
