@@ -1,6 +1,10 @@
 //! The file of sessions: durable sign-ins and sign-outs a second, with the disk's own rate beside them, the end of one
 //! user's ten thousand sessions, and a start with a million sessions, ten of each user and one of each, and the memory
 //! that they need. `cargo bench --bench session_store [-- SESSIONS]`, in the working folder's file system.
+//!
+//! `cargo bench --bench session_store -- redis`: sign-ins and sign-outs a second on a Redis server instead, and the end
+//! of one user's sessions, where each answered change is on its disk, and where that happens once a second; needs
+//! redis-server.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +14,10 @@
     clippy::print_stdout,
     reason = "a measurement that goes wrong should stop"
 )]
+
+#[allow(dead_code, reason = "tests need the rest of it")]
+#[path = "../tests/it/redis/server.rs"]
+mod server;
 
 use std::fs::File;
 use std::io::Write;
@@ -21,6 +29,7 @@ use std::time::{Duration, Instant};
 use exeunt::session::lifetime::Lifetime;
 use exeunt::session::sign_in::SignIn;
 use exeunt::session::store::SessionStore;
+use exeunt::session::store::redis::{RedisAddress, RedisStore};
 use exeunt::session::store::sqlite::SqliteStore;
 use exeunt::session::table::{SessionSettings, SessionTable};
 use exeunt::values::client_address::ClientAddress;
@@ -29,6 +38,8 @@ use exeunt::values::end_cause::EndCause;
 use exeunt::values::identity::Identity;
 use exeunt::values::mac::MacKeys;
 use exeunt::values::time::Clock;
+
+use self::server::RedisServer;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -75,7 +86,7 @@ fn table(path: &Path, clock: &Clock) -> SessionTable {
     table_over(Arc::new(SqliteStore::open(path).unwrap()), clock)
 }
 
-fn table_over(store: Arc<SqliteStore>, clock: &Clock) -> SessionTable {
+fn table_over(store: Arc<dyn SessionStore>, clock: &Clock) -> SessionTable {
     let day = Duration::from_secs(24 * 60 * 60);
     let settings = SessionSettings {
         lifetime: Lifetime { idle: day, absolute: day },
@@ -95,9 +106,10 @@ fn sign_in(user: usize, number: usize) -> SignIn {
     }
 }
 
-async fn durable(path: &Path) {
+/// Sign-ins and sign-outs of many clients at the same time.
+async fn clients(store: Arc<dyn SessionStore>) {
     let clock = Clock::system();
-    let table = Arc::new(table(path, &clock));
+    let table = Arc::new(table_over(store, &clock));
     let begun = Instant::now();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
@@ -112,7 +124,7 @@ async fn durable(path: &Path) {
     for client in clients {
         client.await.unwrap();
     }
-    println!("durable sign-ins, {CLIENTS} clients: {:.0} a second", per_second(CLIENTS * OF_EACH, begun));
+    println!("  sign-ins, {CLIENTS} clients: {:.0} a second", per_second(CLIENTS * OF_EACH, begun));
     let begun = Instant::now();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
@@ -128,7 +140,7 @@ async fn durable(path: &Path) {
         client.await.unwrap();
     }
     assert!(table.is_empty());
-    println!("durable sign-outs, {CLIENTS} clients: {:.0} a second", per_second(CLIENTS * OF_EACH, begun));
+    println!("  sign-outs, {CLIENTS} clients: {:.0} a second", per_second(CLIENTS * OF_EACH, begun));
 }
 
 /// Signs so many in.
@@ -148,12 +160,35 @@ async fn fill(table: SessionTable, sessions: usize, of_a_user: usize) {
 }
 
 /// One transaction for all sessions of a user.
-async fn batch(path: &Path) {
-    let store = Arc::new(SqliteStore::open(path).unwrap());
+async fn batch(store: Arc<dyn SessionStore>) {
     fill(table_over(Arc::clone(&store), &Clock::system()), TOGETHER, TOGETHER).await;
     let begun = Instant::now();
     assert_eq!(store.end_all_of(&sign_in(0, 0).user).await.unwrap().len(), TOGETHER);
-    println!("the end of {TOGETHER} sessions of one user, on disk: {:.3} s", begun.elapsed().as_secs_f64());
+    println!("  the end of {TOGETHER} sessions of one user: {:.3} s", begun.elapsed().as_secs_f64());
+}
+
+/// One server, which writes to its disk this often.
+async fn on_a_server(folder: &Path, fsync: &str) {
+    let folder = folder.join(fsync);
+    std::fs::create_dir(&folder).unwrap();
+    let server = RedisServer::start_with(&folder, &["--appendonly", "yes", "--appendfsync", fsync]).unwrap();
+    let address = RedisAddress::parse(&format!("redis+unix://{}", server.socket().display())).unwrap();
+    let (staleness, keys) = (Duration::from_secs(5), MacKeys::generate().unwrap());
+    let store = RedisStore::connect(&address, staleness, Clock::system(), &keys).await.unwrap();
+    let store = Arc::new(store);
+    let follows = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move {
+            loop {
+                store.events().await.unwrap();
+            }
+        }
+    });
+    store.first_trusted().await;
+    println!("Redis server, appendfsync {fsync}:");
+    clients(Arc::clone(&store) as _).await;
+    batch(store).await;
+    follows.abort();
 }
 
 async fn start(path: &Path, sessions: usize, of_a_user: usize) {
@@ -184,11 +219,18 @@ async fn main() {
     {
         return memory(path.as_ref(), sessions.parse().unwrap()).await;
     }
-    let sessions = arguments.first().map_or(SESSIONS, |sessions| sessions.parse().unwrap()).next_multiple_of(AT_ONCE);
     let folder = tempfile::tempdir_in(".").unwrap();
     println!("fdatasync of 4 KiB, one by one: {:.0} a second", syncs_per_second(folder.path()));
-    durable(&folder.path().join("durable.db")).await;
-    batch(&folder.path().join("batch.db")).await;
+    if arguments.first().is_some_and(|which| which == "redis") {
+        let folder = folder.path().canonicalize().unwrap();
+        on_a_server(&folder, "always").await;
+        return on_a_server(&folder, "everysec").await;
+    }
+    let sessions = arguments.first().map_or(SESSIONS, |sessions| sessions.parse().unwrap()).next_multiple_of(AT_ONCE);
+    let file = |name: &str| Arc::new(SqliteStore::open(&folder.path().join(name)).unwrap());
+    println!("file of sessions:");
+    clients(file("clients.db")).await;
+    batch(file("batch.db")).await;
     for of_a_user in OF_A_USER {
         let path = folder.path().join("sessions.db");
         start(&path, sessions, of_a_user).await;

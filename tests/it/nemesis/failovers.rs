@@ -57,7 +57,7 @@ impl Servers {
 }
 
 /// People can sign in at each of these.
-fn serve(gateways: [&Gateway; 2]) {
+pub(super) fn serve(gateways: [&Gateway; 2]) {
     gateways.iter().for_each(|gateway| until("no sign-in", || sign_in(gateway.path()).is_some()));
 }
 

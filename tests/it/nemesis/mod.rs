@@ -4,6 +4,7 @@
 //! been answered, or out without one.
 
 mod clients;
+mod cluster;
 mod failovers;
 mod network;
 mod tests;

@@ -20,8 +20,13 @@ pub(super) fn rounds() -> usize {
 
 /// A gateway with this store, whose sessions outlive every jump of a clock.
 pub(super) fn gateway(store: &str) -> Gateway {
+    gateway_with(&format!("store = \"{store}\""))
+}
+
+/// The same, whose store these lines of `[session]` describe.
+pub(super) fn gateway_with(lines: &str) -> Gateway {
     let folder = set_up();
-    let session = format!("[session]\nidle_timeout = \"12h\"\nstaleness = \"1s\"\nstore = \"{store}\"");
+    let session = format!("[session]\nidle_timeout = \"12h\"\nstaleness = \"1s\"\n{lines}");
     let configuration = CONFIGURATION.replace("\"http://127.0.0.1:9\"", "\"demo\"").replace("[session]", &session);
     fs::write(folder.path().join("config.toml"), configuration).unwrap();
     Gateway::in_folder(folder)

@@ -13,10 +13,13 @@ const RANGES: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
 const OPTIONS: [&str; 6] =
     ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0"];
 
+/// About so many times a part of the keys moves.
+const STEPS: u32 = 20;
+
 /// After five seconds a node gives up a failover for which it did not get the votes.
 const FAILOVER_TIME: Duration = Duration::from_secs(6);
 
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     nodes: Vec<Node>,
     slot: u16,
     /// The place of the node that has this slot.
@@ -24,7 +27,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn start(folder: &Path, replicas: usize) -> Self {
+    pub(crate) fn start(folder: &Path, replicas: usize) -> Self {
         Self::start_on("--port", folder, replicas, &[])
     }
 
@@ -64,13 +67,13 @@ impl Cluster {
     }
 
     /// The nodes that an address names.
-    pub(super) fn hosts(&self) -> String {
+    pub(crate) fn hosts(&self) -> String {
         let hosts: Vec<_> = self.nodes[..RANGES.len()].iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
         hosts.join(",")
     }
 
     /// A replica of the slot's owner takes over, as somebody tells it to.
-    pub(super) fn fail_over(&mut self) {
+    pub(crate) fn fail_over(&mut self) {
         let replica = (0..self.nodes.len()).find(|node| *node != self.owner && *node >= RANGES.len()).unwrap();
         let server = &self.nodes[replica].server;
         let mut asked: Option<Instant> = None;
@@ -83,6 +86,61 @@ impl Cluster {
         });
         until("the one before does not follow", || self.nodes[self.owner].server.ask("ROLE").contains("slave"));
         self.owner = replica;
+    }
+
+    /// The owner of the slot is killed with all that it knew, and comes back when one of its replicas has taken over.
+    pub(crate) fn lose_owner(&mut self) {
+        let lost = self.owner;
+        self.nodes[lost].server.stop();
+        let (mut next, others) = (None, (0..self.nodes.len()).filter(|node| *node != lost));
+        let others: Vec<_> = others.collect();
+        until("no replica takes over", || {
+            let has_slot = |node: &&usize| {
+                let slots = self.nodes[**node].server.ask("CLUSTER NODES");
+                slots.lines().any(|line| line.contains("myself,master") && self.is_in(line))
+            };
+            next = others.iter().find(has_slot).copied();
+            next.is_some()
+        });
+        self.owner = next.unwrap();
+        self.nodes[lost].server.restart_empty();
+        until("it does not follow", || {
+            self.nodes[lost].server.ask("INFO replication").contains("master_link_status:up")
+        });
+    }
+
+    /// Whether this line of the nodes names the store's slot.
+    fn is_in(&self, line: &str) -> bool {
+        let ranges = line.split_whitespace().skip(8).filter(|range| !range.starts_with('['));
+        let mut ranges = ranges.map(|range| range.split_once('-').unwrap_or((range, range)));
+        ranges.any(|(first, last)| (first.parse().unwrap()..=last.parse().unwrap()).contains(&self.slot))
+    }
+
+    /// Moves the slot to another primary, a part of its keys after the other, with this between two of them.
+    pub(crate) fn move_slot(&mut self, between: &mut dyn FnMut()) {
+        let to = (self.owner + 1) % RANGES.len();
+        self.begin_to_move(to);
+        let keys = self.nodes[self.owner].server.ask(&format!("CLUSTER COUNTKEYSINSLOT {}", self.slot));
+        let keys: u32 = keys.lines().next().unwrap().trim_start_matches(':').parse().unwrap();
+        while self.move_keys(to, keys / STEPS + 1) {
+            between();
+        }
+        self.end_move(to);
+    }
+
+    fn begin_to_move(&self, to: usize) {
+        let (from_id, to_id) = (self.id(self.owner), self.id(to));
+        self.nodes[to].server.ask(&format!("CLUSTER SETSLOT {} IMPORTING {from_id}", self.slot));
+        self.nodes[self.owner].server.ask(&format!("CLUSTER SETSLOT {} MIGRATING {to_id}", self.slot));
+    }
+
+    fn end_move(&mut self, to: usize) {
+        let to_id = self.id(to);
+        for node in [to, self.owner] {
+            let answer = self.nodes[node].server.ask(&format!("CLUSTER SETSLOT {} NODE {to_id}", self.slot));
+            assert!(answer.starts_with("+OK"), "{answer}");
+        }
+        self.owner = to;
     }
 
     /// The folders of two gateways on it.
@@ -140,24 +198,20 @@ fn a_replica_takes_over_from_a_node_that_is_lost() {
 #[test]
 fn the_slot_of_the_store_moves_to_another_node() {
     let folder = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(folder.path(), 0);
+    let mut cluster = Cluster::start(folder.path(), 0);
     let [a, b] = cluster.gateways(0);
     let (one, other) = start(&a, &b);
     let (known, unknown, outside) = (one.sign_in(), one.sign_in(), one.sign_in());
     assert_eq!(other.status(&known), 200);
-    let (from, to) = (cluster.owner, (cluster.owner + 1) % RANGES.len());
-    let (slot, from_id, to_id) = (cluster.slot, cluster.id(from), cluster.id(to));
-    cluster.nodes[to].server.ask(&format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}"));
-    cluster.nodes[from].server.ask(&format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}"));
+    let to = (cluster.owner + 1) % RANGES.len();
+    cluster.begin_to_move(to);
     assert!(!sign_out(a.path(), &outside), "an end of half of the keys");
     assert_eq!(cluster.sessions(), 3, "an end that was refused was done by half");
     while cluster.move_keys(to, 1) {
         assert_eq!(status(b.path(), &unknown), Some(503), "half of the keys are taken for all of them");
         assert!([Some(200), Some(503)].contains(&status(b.path(), &known)));
     }
-    for node in [to, from] {
-        cluster.nodes[node].server.ask(&format!("CLUSTER SETSLOT {slot} NODE {to_id}"));
-    }
+    cluster.end_move(to);
     for folder in [a.path(), b.path()] {
         becomes(folder, &known, 200);
         becomes(folder, &unknown, 200);

@@ -1,7 +1,7 @@
 //! Gateways that share their sessions on a Redis server: what ends at one ends at all, and while they cannot know of
 //! each other, none lets anybody in.
 
-mod cluster;
+pub(crate) mod cluster;
 mod failover;
 mod front;
 pub(crate) mod group;
