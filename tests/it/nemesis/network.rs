@@ -13,16 +13,14 @@ use parking_lot::Mutex;
 pub enum Way {
     /// They pass.
     Open,
-    /// They pass a little later.
-    Slow,
+    /// They pass so much later.
+    Slow(Duration),
     /// Nothing passes, and neither side notices, until it is open again: a half-open connection.
     Silent,
     /// Connections break, and new ones at once.
     Cut,
 }
 
-/// How late bytes are.
-const LATE: Duration = Duration::from_millis(40);
 /// How often it is looked whether the way has changed.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -71,8 +69,9 @@ impl Network {
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => 0,
                 Err(_) => break,
             };
-            if *self.way.lock() == Way::Slow && length > 0 {
-                std::thread::sleep(LATE);
+            let way = *self.way.lock();
+            if let (Way::Slow(late), true) = (way, length > 0) {
+                std::thread::sleep(late);
             }
             while *self.way.lock() == Way::Silent {
                 std::thread::sleep(LOOK);

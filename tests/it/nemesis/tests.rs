@@ -10,6 +10,8 @@ use crate::restarts::{CONFIGURATION, Program, set_up};
 
 /// How long a trouble lasts: longer than a gateway may believe its table without its server.
 const TROUBLE: Duration = Duration::from_millis(1500);
+/// How late a slow network is.
+const LATE: Duration = Duration::from_millis(40);
 /// Operations between two troubles.
 pub(super) const BETWEEN: usize = 150;
 
@@ -82,7 +84,7 @@ fn history_is_consistent_with_sessions_on_a_server() {
     let mut second = Some(other.start());
     clients.run(&[&one, &other], 8, || {
         for _ in 0..rounds() {
-            for way in [Way::Slow, Way::Silent, Way::Cut] {
+            for way in [Way::Slow(LATE), Way::Silent, Way::Cut] {
                 clients.go_on(BETWEEN);
                 network.set(way);
                 std::thread::sleep(TROUBLE);

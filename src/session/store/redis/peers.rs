@@ -61,6 +61,14 @@ impl Peers {
         others.retain(|_, peer| now.duration_since(peer.since) < peer.staleness() * (FORGOTTEN + 1));
     }
 
+    /// Forgets which events the others have read, on another server: they say it again there. How long each one serves
+    /// without a heartbeat is not forgotten.
+    pub(super) fn forget_reads(&self) {
+        for peer in self.others.lock().values_mut().filter(|peer| peer.said != LEFT) {
+            peer.said = saying(EventId::default(), 0, peer.staleness());
+        }
+    }
+
     /// Whether every gateway that still serves has read this event. [`Self::note`] must have been called with
     /// heartbeats from after the event.
     pub(super) fn have_read(&self, event: EventId, now: Moment) -> bool {
@@ -127,6 +135,17 @@ mod tests {
         assert!(!peers.have_read(event(9), at(10)));
         peers.note(said(&[("a", "9-1 2 5000"), ("later", "10-0 1 5000")]), at(11));
         assert!(peers.have_read(event(9), at(11)) && !peers.have_read(event(10), at(11)));
+    }
+
+    #[test]
+    fn on_another_server_nobody_has_read_anything() {
+        let peers = Peers::new("me".into());
+        peers.note(said(&[("a", "9-1 7 5000"), ("gone", LEFT)]), at(10));
+        assert!(peers.have_read(event(9), at(11)));
+        peers.forget_reads();
+        assert!(!peers.have_read(event(1), at(14)) && peers.have_read(event(1), at(15)), "its staleness still counts");
+        peers.note(said(&[("a", "1-1 8 5000")]), at(14));
+        assert!(peers.have_read(event(1), at(14)) && !peers.have_read(event(2), at(14)));
     }
 
     #[test]

@@ -141,7 +141,9 @@ impl EventReader {
     fn commands(&self, shared: &RedisState, wait: Duration) -> Pipeline {
         let mut commands = redis::pipe();
         let beat = commands.cmd("EVALSHA").arg(shared.scripts.beat.script.get_hash()).arg(2).arg(PREFIX).arg(EVENTS);
-        beat.arg(shared.peers.own()).arg(saying(self.read, self.count, shared.staleness));
+        // The last event of another server may have a later id than the next one of this server.
+        let read = if self.gap { EventId::default() } else { self.read };
+        beat.arg(shared.peers.own()).arg(saying(read, self.count, shared.staleness));
         for (name, said) in shared.peers.forgotten(shared.clock.now()) {
             beat.arg(name).arg(said);
         }
@@ -169,6 +171,7 @@ impl EventReader {
         if !shared.link.leads_to(&server) {
             tracing::warn!("the session store has restarted, or is another server: every session is confirmed again");
             shared.recent.again(shared, &connection).await?;
+            shared.peers.forget_reads();
             shared.link.lead_to(&server).await;
             self.gap = true;
         }

@@ -206,6 +206,22 @@ async fn a_server_that_was_emptied_or_restarted_leaves_a_gap() {
     trusted(&other).await;
 }
 
+/// Its last event may have a later id than the events of the server that takes over.
+#[tokio::test]
+async fn what_was_read_on_another_server_acknowledges_nothing() {
+    let (_folder, mut server) = server();
+    let one = store_on(&server.socket()).await;
+    trusted(&one).await;
+    server.ask(&format!("XADD {EVENTS} 99999999999999-0 o 2 r other"));
+    told(&one, StoreEvent::Learned).await;
+    server.restart_empty();
+    told(&one, StoreEvent::Gap).await;
+    let said = |own: &str| server.ask(&format!("HGET {PREFIX}r {own}"));
+    assert!(said(one.shared.peers.own()).contains("\r\n0-0 "), "{}", said(one.shared.peers.own()));
+    trusted(&one).await;
+    assert!(!said(one.shared.peers.own()).contains("\r\n0-0 "));
+}
+
 /// A server that lost confirmed writes, as after a failover or with an old copy of the data.
 #[tokio::test]
 async fn ends_that_a_restarted_server_has_lost_are_repeated() {
