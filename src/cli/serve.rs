@@ -19,7 +19,7 @@ use crate::proxy::inherited::Inherited;
 use crate::proxy::listener::{self, BindError, Listener};
 use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Server, Signals};
-use crate::service::{Current, Environment, NotServed, Reloader, Service, Sources};
+use crate::service::{Current, Environment, NotServed, Prepared, Reloader, Service, Sources};
 use crate::session::store::sqlite::StoreProblem;
 use crate::values::time::Clock;
 
@@ -173,8 +173,13 @@ pub(super) async fn run(
     let clock = Clock::system();
     let environment = Environment { log: log.clone(), clock: clock.clone(), keys, listeners };
     let started = (StartValues::of(&settings), Current::of(&settings));
-    let (service, store) = start(settings, environment, store).await?;
-    let service = Arc::new(service);
+    let (prepared, store) = prepare(settings, environment, store).await?;
+    let upkeep = tokio::spawn(Arc::clone(&prepared.gateway).run_background_tasks());
+    // Connections that came meanwhile wait: before that, every session would be refused.
+    if let Some(store) = &store {
+        store.ready().await;
+    }
+    let service = Arc::new(prepared.serve());
     // The working folder may change later.
     let absolute = |path: Option<PathBuf>| path.map(std::path::absolute).transpose().map_err(ServeError::Path);
     let (path, keys) = (absolute(path)?, absolute(file)?);
@@ -189,10 +194,6 @@ pub(super) async fn run(
     }
     let about = Operation::Started { version: env!("CARGO_PKG_VERSION"), sessions: gateway.sessions().len() };
     log.event(clock.wall(), &Event::Operation(about));
-    let upkeep = tokio::spawn(Arc::clone(gateway).run_background_tasks());
-    if let Some(store) = &store {
-        store.ready().await;
-    }
     tokio::select! {
         () = async {
             tokio::join!(signals.run(server, || on_hangup(reload.as_ref())), service_manager::keep_informed(server));
@@ -209,15 +210,16 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// A service, and its store.
-type Started = (Service, Option<StoreInUse>);
-
-/// Starts a service, with the sessions of the store if there is one.
-async fn start(settings: Settings, environment: Environment, store: Option<OpenStore>) -> Result<Started, ServeError> {
-    let Some(store) = store else { return Ok((Service::start(settings, environment)?, None)) };
+/// A service that does not serve yet, with the sessions of the store if there is one.
+async fn prepare(
+    settings: Settings,
+    environment: Environment,
+    store: Option<OpenStore>,
+) -> Result<(Prepared, Option<StoreInUse>), ServeError> {
+    let Some(store) = store else { return Ok((Service::prepare(settings, environment, None)?, None)) };
     let (store, pending) = store.connect(&environment.clock, &environment.keys).await?;
-    match Service::start_over(settings, environment, (store.store(), pending)).await {
-        Ok(service) => Ok((service, Some(store))),
+    match Service::prepare_over(settings, environment, (store.store(), pending)).await {
+        Ok(prepared) => Ok((prepared, Some(store))),
         Err(error) => Err(match (error, store.last_problem()) {
             (NotServed::Sessions, Some(problem)) => problem.into(),
             (error, _) => error.into(),

@@ -53,8 +53,10 @@ pub struct Service {
 }
 
 /// A service that does not accept requests yet.
-struct Prepared {
-    gateway: Arc<Gateway>,
+#[derive(Debug)]
+pub struct Prepared {
+    /// The sessions, and the rules for requests.
+    pub gateway: Arc<Gateway>,
     proxy: Arc<Proxy>,
     server: ServerSettings,
     listeners: Vec<Listener>,
@@ -65,7 +67,8 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn serve(self) -> Service {
+    /// Accepts requests from now on.
+    pub fn serve(self) -> Service {
         let Self { gateway, proxy, server, listeners, clock, log, upstreams, sample } = self;
         let server = Server::open(server, listeners, Arc::clone(&proxy), clock.clone());
         Service { gateway, server, proxy, log, clock, upstreams, sample }
@@ -121,15 +124,31 @@ impl Service {
     pub async fn start_over(
         settings: Settings,
         environment: Environment,
-        (store, pending): (Arc<dyn SessionStore>, PendingEnds),
+        store: (Arc<dyn SessionStore>, PendingEnds),
     ) -> Result<Self, NotServed> {
+        Self::prepare_over(settings, environment, store).await.map(Prepared::serve)
+    }
+
+    /// The same without accepting requests yet: a table that follows the events of a shared store has to do so first.
+    ///
+    /// # Errors
+    /// [`NotServed`]
+    pub async fn prepare_over(
+        settings: Settings,
+        environment: Environment,
+        (store, pending): (Arc<dyn SessionStore>, PendingEnds),
+    ) -> Result<Prepared, NotServed> {
         let prepared = Self::prepare(settings, environment, Some(store))?;
         let sessions = prepared.gateway.load_sessions(pending).await.map_err(|Unavailable| NotServed::Sessions)?;
         tracing::info!(sessions, "sessions loaded from the store");
-        Ok(prepared.serve())
+        Ok(prepared)
     }
 
-    fn prepare(
+    /// A gateway with this configuration and store, which serves nothing yet.
+    ///
+    /// # Errors
+    /// [`NotServed`]
+    pub fn prepare(
         settings: Settings,
         environment: Environment,
         store: Option<Arc<dyn SessionStore>>,

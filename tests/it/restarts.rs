@@ -2,8 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
@@ -411,36 +409,4 @@ pub(crate) fn survives_kills(folder: &tempfile::TempDir) {
     let logouts = logouts.into_inner();
     println!("{kills} kills, {logouts} logouts");
     assert!(logouts as u64 >= 10 * kills, "too few logouts to say anything: {logouts}");
-}
-
-/// A service manager has the socket and hands it over: connections wait while the program restarts.
-#[test]
-fn no_connection_is_refused_while_it_restarts() {
-    let folder = set_up();
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    let configuration = CONFIGURATION.replace("\"unix:http.sock\"", &format!("\"unix:http.sock\", \"{address}\""));
-    fs::write(folder.path().join("config.toml"), configuration).unwrap();
-    let start = || {
-        let mut command = command(folder.path(), "sh");
-        // sd_listen_fds(3): from 3 on, for this process.
-        let handing_over = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve";
-        command.args(["-c", handing_over, env!("CARGO_BIN_EXE_exeunt")]);
-        command.stdin(OwnedFd::from(socket.try_clone().unwrap()));
-        Program::with(folder.path(), command)
-    };
-    let program = start();
-    let cookie = program.sign_in();
-    program.stop();
-    let mut waits = TcpStream::connect(address).unwrap();
-    waits.set_read_timeout(Some(PATIENCE)).unwrap();
-    let head = format!(
-        "GET /.exeunt/session HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n"
-    );
-    waits.write_all(head.as_bytes()).unwrap();
-    let program = start();
-    let mut answer = String::new();
-    waits.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    program.stop();
 }

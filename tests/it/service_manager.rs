@@ -1,10 +1,17 @@
 //! The program under a service manager: a datagram socket listens where systemd would.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
+
+use crate::redis::gateway_on;
+use crate::redis::server::RedisServer;
+use crate::restarts::{PATIENCE, Program, command, set_up};
 
 const CONFIGURATION: &str = "\
 listen = [\"unix:http.sock\"]
@@ -14,9 +21,6 @@ upstream = \"http://127.0.0.1:9000\"
 [login]
 users = \"users.toml\"
 ";
-
-/// So long that only a program that says nothing runs into it.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is there while the program runs. It is killed with the test.
 struct Service {
@@ -111,4 +115,43 @@ fn no_watchdog_message_is_sent_without_a_watchdog() {
     assert_eq!(service.told(), "READY=1");
     service.signal("-TERM");
     assert_eq!(service.told(), "STOPPING=1");
+}
+
+/// A service manager has the socket and hands it over: connections wait while the program restarts.
+#[test]
+fn no_connection_is_refused_while_it_restarts() {
+    waits_for_a_restart(set_up().path());
+    let place = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(place.path());
+    waits_for_a_restart(gateway_on(&server, "5s").path());
+}
+
+fn waits_for_a_restart(folder: &Path) {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let configuration = fs::read_to_string(folder.join("config.toml")).unwrap();
+    let configuration = configuration.replace("\"unix:http.sock\"", &format!("\"unix:http.sock\", \"{address}\""));
+    fs::write(folder.join("config.toml"), configuration).unwrap();
+    let start = || {
+        let mut command = command(folder, "sh");
+        // sd_listen_fds(3): from 3 on, for this process.
+        let handing_over = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve";
+        command.args(["-c", handing_over, env!("CARGO_BIN_EXE_exeunt")]);
+        command.stdin(OwnedFd::from(socket.try_clone().unwrap()));
+        Program::with(folder, command)
+    };
+    let program = start();
+    let cookie = program.sign_in();
+    program.stop();
+    let mut waits = TcpStream::connect(address).unwrap();
+    waits.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "GET /.exeunt/session HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n"
+    );
+    waits.write_all(head.as_bytes()).unwrap();
+    let program = start();
+    let mut answer = String::new();
+    waits.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    program.stop();
 }

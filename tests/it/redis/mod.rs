@@ -28,7 +28,7 @@ use crate::restarts::{
 const SHOP: &str = "upstream = \"demo\"\n[[route]]\npath = \"/public\"\naccess = \"public\"\nupstream = \"demo\"";
 
 /// A folder with the configuration of a gateway on this server.
-fn gateway_on(server: &RedisServer, staleness: &str) -> tempfile::TempDir {
+pub(crate) fn gateway_on(server: &RedisServer, staleness: &str) -> tempfile::TempDir {
     gateway_at(&format!("redis+unix://{}", server.socket().display()), staleness)
 }
 
