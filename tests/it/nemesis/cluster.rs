@@ -9,7 +9,7 @@ use crate::redis::cluster::Cluster;
 use crate::restarts::Program;
 
 /// Operations between two parts of the keys that move.
-const A_FEW: usize = 4;
+const A_FEW: usize = 10;
 
 /// Two gateways in front of a Cluster, of which so many replicas have to confirm, while this goes wrong.
 fn consistent(cluster: &mut Cluster, replicas: u32, mut trouble: impl FnMut(&mut Cluster, &Clients, &mut Killed<'_>)) {

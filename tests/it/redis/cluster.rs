@@ -159,8 +159,12 @@ impl Cluster {
     /// Moves this number of the store's keys to another node; whether there were any.
     fn move_keys(&self, to: usize, count: u32) -> bool {
         let owner = &self.nodes[self.owner].server;
-        let keys = owner.ask(&format!("CLUSTER GETKEYSINSLOT {} {count}", self.slot));
-        let keys: Vec<_> = keys.split("\r\n").filter(|line| line.starts_with("{exeunt}:")).collect();
+        let keys = owner.ask(&format!("CLUSTER GETKEYSINSLOT {} {}", self.slot, count + 1));
+        let mut keys: Vec<_> = keys.split("\r\n").filter(|line| line.starts_with("{exeunt}:")).collect();
+        // The events come last: then the node that has them already lacks other keys.
+        if keys.len() > 1 {
+            keys.retain(|key| *key != "{exeunt}:e");
+        }
         for key in &keys {
             let key = key.replace('\0', "\\x00");
             let moved = owner.ask(&format!("MIGRATE 127.0.0.1 {} \"{key}\" 0 5000", self.nodes[to].port));

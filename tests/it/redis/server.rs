@@ -1,7 +1,7 @@
 //! A Redis server of one test's own, on a socket in its folder and, where that is asked for, on a port of 127.0.0.1. It
 //! is killed with the test.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(crate) struct RedisServer {
     child: Child,
 }
 
-/// The number of ports to try: another program may take one between its choice and its use.
+/// The number of ports to try, since another program may take one between its choice and its use, and of questions.
 const ATTEMPTS: usize = 20;
 
 impl RedisServer {
@@ -60,14 +60,24 @@ impl RedisServer {
         assert!(sent.unwrap().success());
     }
 
-    /// What it answers to a command, as it is on the wire.
+    /// What it answers to a command, as it is on the wire. A server that becomes a replica closes its connections: then
+    /// it is asked again.
     pub(crate) fn ask(&self, command: &str) -> String {
+        let answers = std::iter::repeat_with(|| self.ask_once(command)).take(ATTEMPTS);
+        answers.flatten().next().expect("redis-server gives no answer")
+    }
+
+    fn ask_once(&self, command: &str) -> Option<String> {
         let mut stream = UnixStream::connect(self.socket()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).unwrap();
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let asked = stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes());
+        match asked.and_then(|()| stream.read_to_string(&mut answer)) {
+            Err(error) if !matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                panic!("{error}")
+            }
+            Ok(_) | Err(_) => Some(answer).filter(|answer| !answer.is_empty()),
+        }
     }
 }
 

@@ -83,8 +83,11 @@ impl Scripts {
     /// The time to live of a session on the server, in milliseconds: longer than the longest configurable lifetime. It
     /// only removes sessions that no gateway has ended.
     const NET: u64 = 366 * 24 * 60 * 60 * 1000;
-    /// The time for which the server remembers that the session with a key has ended, in milliseconds. It protects
-    /// against late calls.
+    /// The time for which the server remembers that the session with a key has ended, in milliseconds. The second of
+    /// two ends waits for the event of the first one, which every gateway has read, or distrusts its table, after a
+    /// minute; and a sign-in whose call is late, by seconds, must not come after its end. Nothing else writes a session
+    /// that is not there, and what browsers have to delete is in notes of their own: so this need not be as long as the
+    /// life of a session.
     const REMEMBERED: u64 = 60 * 60 * 1000;
 
     fn new() -> Self {
