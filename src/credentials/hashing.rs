@@ -98,6 +98,12 @@ impl PasswordChecker {
         thread::Builder::new().name("passwords".to_owned()).spawn(work).map(drop)
     }
 
+    /// A checker that refuses every check.
+    #[cfg(test)]
+    pub(crate) fn full() -> Self {
+        Self::without_threads(QueueLimits { for_all: 0, for_known: 0 })
+    }
+
     /// How many hashes were computed so far.
     #[cfg(test)]
     pub(crate) fn computed(&self) -> u64 {

@@ -7,7 +7,10 @@ use async_trait::async_trait;
 
 use crate::credentials::account_status::AccountStatus;
 use crate::credentials::hashing::PasswordChecker;
+use crate::credentials::password::Password;
+use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::username_password::UsernamePassword;
+use crate::session::record::Session;
 use crate::throttle::fair_queue::Share;
 use crate::values::credential_stamp::CredentialStamp;
 use crate::values::identity::{Identity, UserKey};
@@ -17,9 +20,10 @@ use crate::values::reason::Reason;
 /// A method's verdict about the credentials of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The request has no credentials for this method: the next one is asked.
+    /// The request has no credentials for this method, or names a user whom its source does not have: the next one is
+    /// asked.
     Absent,
-    /// The credentials are for this method, and they are not accepted.
+    /// The credentials are for this method and name one of its users, and they are not accepted.
     Refuse(Reason),
     /// The credentials prove that this is the user.
     Accept(Accepted),
@@ -51,14 +55,27 @@ pub(crate) trait SignInMethod: fmt::Debug + Send + Sync {
     /// Its name in the log. Stable.
     fn name(&self) -> &'static str;
 
-    /// The key that a user of this name has, or would have, in this method's source; `None` if another method has the
-    /// same source.
-    fn key_of(&self, name: &str) -> Option<UserKey>;
+    /// The [`UserKey::source`] of its users; `None` if they are those of another method.
+    fn source(&self) -> Option<&str>;
 
-    /// Checks the credentials of a request. The caller enforces rate limits and bans before.
-    async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict;
+    /// Checks the credentials of a request; `password` is theirs. The caller enforces rate limits and bans before. An
+    /// empty password never gets here: an LDAP server accepts it from anybody (RFC 4513, 5.1.2).
+    async fn judge(&self, presented: &UsernamePassword, password: &Password, means: Means<'_>) -> Verdict;
 
-    /// The current status, in this method's source, of a user who signed in before; `None` for users of other sources.
+    /// The hash to compute for a name that no method knows: of the cost that a user of this source usually has. `None`
+    /// if such credentials are not for this method, or if it computes no hashes.
+    fn decoy(&self, presented: &UsernamePassword) -> Option<StoredHash>;
+
+    /// Asks the source about the users of these sessions again, before they are reviewed: at the start and at a reload.
+    /// A method whose users are not in memory has to limit how long this takes.
+    async fn refresh(&self, _: &[Arc<Session>]) {}
+
+    /// The current status of a user of this source; `None` if that is not known, so that a source which does not
+    /// answer ends no session.
+    ///
+    /// This does not wait: a review asks for each of perhaps a million sessions, also while it holds the lock of the
+    /// verified Basic credentials. So a method whose users are on a server answers with what it learned at the sign-in
+    /// and at the last [`Self::refresh`]. In between a session goes on, as it does for a file that is not read again.
     fn status_of(&self, user: &UserKey) -> Option<AccountStatus>;
 }
 
@@ -74,32 +91,53 @@ impl SignInMethods {
 
     /// Asks one method after the other, until one does not answer [`Verdict::Absent`].
     ///
+    /// If all do, a hash is computed all the same, so that the response time does not reveal which users exist. (It is
+    /// the most common one of the first method that computes any: users whose hashes differ from it in kind or cost can
+    /// be distinguished.) The password's length is checked first, which reveals nothing about users.
+    ///
     /// # Errors
-    /// That method's refusal; [`Reason::CredentialsWrong`] if all answer [`Verdict::Absent`].
+    /// That method's refusal; [`Reason::CredentialsWrong`] if all answer [`Verdict::Absent`]; the reason why no check
+    /// could be queued.
     pub(crate) async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Result<Accepted, Reason> {
+        let password = Password::new(presented.password.clone()).map_err(|_| Reason::CredentialsWrong)?;
         for method in &self.0 {
-            match method.judge(presented, means).await {
+            match method.judge(presented, &password, means).await {
                 Verdict::Absent => {}
                 Verdict::Refuse(reason) => return Err(reason),
                 Verdict::Accept(accepted) => return Ok(accepted),
             }
         }
+        if let Some(hash) = self.0.iter().find_map(|method| method.decoy(presented)) {
+            means.passwords.matches(hash, password, means.share).await?;
+        }
         Err(Reason::CredentialsWrong)
     }
 
-    /// The current status of a user. A user of a source that no method reads any more counts as removed.
-    pub(crate) fn status_of(&self, user: &UserKey) -> AccountStatus {
-        self.0.iter().find_map(|method| method.status_of(user)).unwrap_or(AccountStatus::Removed)
+    /// Asks every source about the users of these sessions again.
+    pub(crate) async fn refresh(&self, sessions: &[Arc<Session>]) {
+        for method in &self.0 {
+            method.refresh(sessions).await;
+        }
+    }
+
+    /// The current status of a user; `None` if the source cannot tell. A user of a source that no method reads any more
+    /// counts as removed.
+    pub(crate) fn status_of(&self, user: &UserKey) -> Option<AccountStatus> {
+        match self.0.iter().find(|method| method.source() == Some(&*user.source)) {
+            Some(method) => method.status_of(user),
+            None => Some(AccountStatus::Removed),
+        }
     }
 
     /// The keys that a user of this name has, or would have: one for each source.
     pub(crate) fn keys_of(&self, name: &str) -> impl Iterator<Item = UserKey> {
-        self.0.iter().filter_map(move |method| method.key_of(name))
+        let sources = self.0.iter().filter_map(|method| method.source());
+        sources.map(move |source| UserKey { source: source.into(), subject: name.into() })
     }
 
     /// The credential stamp for a new session of this user; `None` if the user may not sign in.
     pub(crate) fn stamp_of(&self, user: &UserKey, keys: &MacKeys) -> Option<CredentialStamp> {
-        match self.status_of(user) {
+        match self.status_of(user)? {
             AccountStatus::Active(account) => Some(account.stamp(user, keys)),
             AccountStatus::Removed | AccountStatus::Disabled => None,
         }
@@ -107,70 +145,5 @@ impl SignInMethods {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::credentials::account_status::AccountStatus;
-    use crate::credentials::hashing::HashingSettings;
-    use crate::credentials::username_password::CredentialSource;
-
-    /// Returns a fixed verdict.
-    #[derive(Debug)]
-    struct Says(&'static str, Verdict);
-
-    #[async_trait]
-    impl SignInMethod for Says {
-        fn name(&self) -> &'static str {
-            self.0
-        }
-
-        fn key_of(&self, name: &str) -> Option<UserKey> {
-            (self.0 != "b").then(|| UserKey { source: self.0.into(), subject: name.into() })
-        }
-
-        async fn judge(&self, _: &UsernamePassword, _: Means<'_>) -> Verdict {
-            self.1.clone()
-        }
-
-        fn status_of(&self, _: &UserKey) -> Option<AccountStatus> {
-            None
-        }
-    }
-
-    fn accept(method: &'static str) -> Verdict {
-        let user = UserKey { source: "test".into(), subject: "alice".into() };
-        Verdict::Accept(Accepted { user, identity: Arc::new(Identity::new("alice", None, None, &[]).unwrap()), method })
-    }
-
-    #[tokio::test]
-    async fn the_first_method_that_reads_it_decides() {
-        let passwords = PasswordChecker::new(HashingSettings::default()).unwrap();
-        let share = Share { account: 1, address: 1, site: 1, is_known: false };
-        let presented = UsernamePassword::new(CredentialSource::Form, "alice", "x".to_owned().into()).unwrap();
-        let wrong = Verdict::Refuse(Reason::CredentialsWrong);
-        let busy = Verdict::Refuse(Reason::SignInBusy);
-        let cases: [(Vec<Verdict>, Result<usize, Reason>); 6] = [
-            (vec![], Err(Reason::CredentialsWrong)),
-            (vec![Verdict::Absent], Err(Reason::CredentialsWrong)),
-            (vec![Verdict::Absent, accept("b")], Ok(1)),
-            (vec![accept("a"), wrong.clone()], Ok(0)),
-            (vec![wrong, accept("b")], Err(Reason::CredentialsWrong)),
-            (vec![Verdict::Absent, busy, accept("c")], Err(Reason::SignInBusy)),
-        ];
-        for (verdicts, want) in cases {
-            let names = ["a", "b", "c"];
-            let message = verdicts.iter().zip(names).map(|(verdict, name)| Says(name, verdict.clone()));
-            let methods = SignInMethods::new(message.map(|says| Box::new(says) as Box<dyn SignInMethod>).collect());
-            let judged = methods.judge(&presented, Means { passwords: &passwords, share }).await;
-            let by = judged.map(|accepted| names.iter().position(|name| *name == accepted.method).unwrap());
-            assert_eq!(by, want, "{verdicts:?}");
-        }
-    }
-
-    #[test]
-    fn a_name_has_a_key_in_each_source() {
-        let methods = ["a", "b", "c"].map(|name| Box::new(Says(name, Verdict::Absent)) as Box<dyn SignInMethod>);
-        let keys: Vec<_> =
-            SignInMethods::new(methods.into()).keys_of("alice").map(|key| key.source.to_string()).collect();
-        assert_eq!(keys, ["a", "c"]);
-    }
-}
+#[path = "methods_tests.rs"]
+mod tests;

@@ -107,7 +107,9 @@ impl Gateway {
     /// Ends the sessions that the configuration does not allow any more, and updates all others. `before` are the keys
     /// before a reload.
     pub(super) async fn review_sessions(self: &Arc<Self>, before: Option<&Arc<MacKeys>>) -> usize {
-        let suspects = self.over_among(self.sessions().sessions_of(None), before).await;
+        let sessions = self.sessions().sessions_of(None);
+        self.assembled.load_full().methods.refresh(&sessions).await;
+        let suspects = self.over_among(sessions, before).await;
         let suspects: Vec<_> = suspects.into_iter().flat_map(|(_, sessions)| sessions).collect();
         // If another gateway has changed the password, the session has the stamp of the new one in the store. If the
         // store does not answer, the known stamp counts.
@@ -149,10 +151,11 @@ const CAUSES: [EndCause; 4] =
     [EndCause::UserRemoved, EndCause::UserDisabled, EndCause::PasswordChanged, EndCause::KeyRemoved];
 
 impl Assembled {
-    /// Gives a session the current identity of its user, or returns the cause of its end. A stamp that matches only
+    /// Gives a session the current identity of its user, or returns the cause of its end. Without a status of its user
+    /// it stays as it is. A stamp that matches only
     /// with a key of `before` means that the password is the same and the key was removed.
     pub(super) fn review(&self, session: &Session, before: Option<&MacKeys>) -> Option<EndCause> {
-        let account = match self.methods.status_of(session.user()) {
+        let account = match self.methods.status_of(session.user())? {
             AccountStatus::Removed => return Some(EndCause::UserRemoved),
             AccountStatus::Disabled => return Some(EndCause::UserDisabled),
             AccountStatus::Active(account) => account,

@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use clap::Parser;
-use zeroize::Zeroizing;
 
 use super::*;
 use crate::credentials::hashing::{HashingSettings, PasswordChecker};
+use crate::credentials::methods::{Means, Verdict};
+use crate::credentials::user_file::method::check;
 use crate::throttle::fair_queue::Share;
 
 #[derive(Parser)]
@@ -57,11 +58,12 @@ impl Harness {
         output.result
     }
 
-    async fn signs_in(&self, user: &str, password: &str) -> bool {
+    async fn signs_in(&self, name: &str, password: &str) -> bool {
         let users = Users::load(&self.path(), WeakHashes::Accept).unwrap();
-        let checker = PasswordChecker::new(HashingSettings::default()).unwrap();
+        let passwords = &PasswordChecker::new(HashingSettings::default()).unwrap();
         let share = Share { account: 0, address: 0, site: 0, is_known: false };
-        users.verify(&checker, user, Zeroizing::new(password.to_owned()), share).await.is_ok()
+        let password = Password::new(password.to_owned()).unwrap();
+        matches!(check(&users, name, &password, Means { passwords, share }, "test").await, Verdict::Accept(_))
     }
 }
 

@@ -13,6 +13,8 @@ use async_trait::async_trait;
 
 use crate::credentials::account_status::AccountStatus;
 use crate::credentials::methods::{Means, SignInMethod, Verdict};
+use crate::credentials::password::Password;
+use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::current::CurrentUsers;
 use crate::credentials::user_file::method::check;
 use crate::credentials::username_password::{CredentialSource, UsernamePassword};
@@ -36,18 +38,22 @@ impl SignInMethod for Basic {
     }
 
     /// Always `None`: its users are those of the form.
-    fn key_of(&self, _: &str) -> Option<UserKey> {
+    fn source(&self) -> Option<&str> {
         None
     }
 
-    async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict {
+    async fn judge(&self, presented: &UsernamePassword, password: &Password, means: Means<'_>) -> Verdict {
         match presented.way {
-            CredentialSource::Basic => check(&self.0.get(), presented, means, self.name()).await,
+            CredentialSource::Basic => check(&self.0.get(), &presented.user, password, means, self.name()).await,
             CredentialSource::Form => Verdict::Absent,
         }
     }
 
-    /// Always `None`: these users have signed in with the form, whose method knows their status.
+    fn decoy(&self, presented: &UsernamePassword) -> Option<StoredHash> {
+        (presented.way == CredentialSource::Basic).then(|| self.0.get().decoy())
+    }
+
+    /// Always `None`: the method of the form knows the status of its users.
     fn status_of(&self, _: &UserKey) -> Option<AccountStatus> {
         None
     }

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use zeroize::Zeroizing;
 
 use super::current::CurrentUsers;
-use super::{SOURCE, UserEntry, Users};
+use super::{SOURCE, Users};
 use crate::credentials::account_status::AccountStatus;
-use crate::credentials::hashing::PasswordChecker;
 use crate::credentials::methods::{Accepted, Means, SignInMethod, Verdict};
 use crate::credentials::password::Password;
+use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::username_password::{CredentialSource, UsernamePassword};
-use crate::throttle::fair_queue::Share;
 use crate::values::identity::UserKey;
 use crate::values::reason::Reason;
 
@@ -33,56 +31,42 @@ impl SignInMethod for UserFile {
         "form"
     }
 
-    fn key_of(&self, name: &str) -> Option<UserKey> {
-        Some(UserKey { source: SOURCE.into(), subject: name.into() })
+    fn source(&self) -> Option<&str> {
+        Some(SOURCE)
     }
 
-    async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict {
+    async fn judge(&self, presented: &UsernamePassword, password: &Password, means: Means<'_>) -> Verdict {
         match presented.way {
-            CredentialSource::Form => check(&self.0.get(), presented, means, self.name()).await,
+            CredentialSource::Form => check(&self.0.get(), &presented.user, password, means, self.name()).await,
             CredentialSource::Basic => Verdict::Absent,
         }
     }
 
+    fn decoy(&self, presented: &UsernamePassword) -> Option<StoredHash> {
+        (presented.way == CredentialSource::Form).then(|| self.0.get().decoy())
+    }
+
     fn status_of(&self, user: &UserKey) -> Option<AccountStatus> {
-        (*user.source == *SOURCE).then(|| self.0.get().status_of(&user.subject))
+        Some(self.0.get().status_of(&user.subject))
     }
 }
 
-/// Checks a name and a password against the users of a file; `method` is the name of the method that asks.
+/// Checks this name and password against the users of a file; `method` is the name of the method that asks.
+///
+/// The hash is computed even if the user is disabled, so that the response time does not reveal it.
 pub(crate) async fn check(
     users: &Users,
-    presented: &UsernamePassword,
+    name: &str,
+    password: &Password,
     means: Means<'_>,
     method: &'static str,
 ) -> Verdict {
-    match users.verify(means.passwords, &presented.user, presented.password.clone(), means.share).await {
-        Ok(user) => Verdict::Accept(Accepted { user: user.key(), identity: Arc::clone(&user.identity), method }),
+    let Some(user) = users.find(name) else { return Verdict::Absent };
+    match means.passwords.matches(user.hash.clone(), password.clone(), means.share).await {
+        Ok(true) if user.enabled => {
+            Verdict::Accept(Accepted { user: user.key(), identity: Arc::clone(&user.identity), method })
+        }
+        Ok(_) => Verdict::Refuse(Reason::CredentialsWrong),
         Err(reason) => Verdict::Refuse(reason),
-    }
-}
-
-impl Users {
-    /// The user with this name and password.
-    ///
-    /// One hash is computed even if the user is disabled or does not exist, so that the response time does not reveal
-    /// which users exist. (For unknown names the most common cost of the file is used, so users whose hashes differ
-    /// from it in kind or cost can be distinguished.) The password's length is checked first, which reveals nothing
-    /// about users.
-    ///
-    /// # Errors
-    /// [`Reason::CredentialsWrong`], or the reason why no check could be queued.
-    pub(crate) async fn verify(
-        &self,
-        passwords: &PasswordChecker,
-        name: &str,
-        password: Zeroizing<String>,
-        share: Share,
-    ) -> Result<&UserEntry, Reason> {
-        let password = Password::new(password).map_err(|_| Reason::CredentialsWrong)?;
-        let user = self.find(name);
-        let hash = user.map_or_else(|| self.decoy(), |user| user.hash.clone());
-        let matches = passwords.matches(hash, password, share).await?;
-        user.filter(|user| user.enabled && matches).ok_or(Reason::CredentialsWrong)
     }
 }
