@@ -1,5 +1,6 @@
 //! `exeunt check`, and the first step of `serve`: finds the configuration, reads it, and reports its problems.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -22,7 +23,7 @@ pub(super) struct CheckArgs {
 
 /// Reports every problem.
 pub(super) fn command(check: &CheckArgs) -> ExitCode {
-    let look = |path: &Path| Look { machine: Machine::this(path), since: check.since };
+    let look = |path: &Path| Look { machine: Machine::this(path, env::var_os("STATE_DIRECTORY")), since: check.since };
     match read(&check.which, |path| config::check(path, &look(path))) {
         Ok(Loaded { path, warnings, settings }) => {
             show(&warnings);

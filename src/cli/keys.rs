@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::config::StateFolder;
+use crate::config::{STATE_OF_THE_SERVICE, StateFolder};
 use crate::state::{self, StateProblem};
 use crate::values::mac::MacKeys;
 
@@ -62,9 +62,6 @@ pub(super) fn check(folder: &StateFolder) -> Result<(), StateProblem> {
 pub(super) fn resolved(folder: &StateFolder) -> PathBuf {
     folder.resolve(env::var_os("STATE_DIRECTORY").as_deref())
 }
-
-/// The state directory of the systemd unit, which is not in the environment of an operator's shell.
-const STATE_OF_THE_SERVICE: &str = "/var/lib/exeunt";
 
 /// The state folder, as the service sees it.
 pub(super) fn of_service(folder: &StateFolder) -> PathBuf {

@@ -66,6 +66,12 @@ fn unreadable(path: &Path, error: &io::Error) -> ValueRefusal {
     }
 }
 
+/// A missing folder.
+pub(super) fn no_folder(folder: &Path) -> ValueRefusal {
+    let folder = folder.display();
+    ValueRefusal::new(format!("folder not found: {folder}")).write(format!("run: mkdir -p {folder}"))
+}
+
 /// A missing file; the help names one with a similar name.
 fn missing(path: &Path) -> ValueRefusal {
     let refusal = ValueRefusal::new(format!("file not found: {}", path.display()));

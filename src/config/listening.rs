@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::values::listen_address::ListenAddress;
 
+use super::files;
 use super::refusal::ValueRefusal;
 
 /// The number of higher ports that are tried if one is in use.
@@ -65,13 +66,13 @@ fn first_free(socket: SocketAddr, is_free: impl Fn(&SocketAddr) -> bool) -> Opti
 
 fn unix(path: &Path, error: &Error) -> ValueRefusal {
     let shown = path.display();
-    let folder = path.parent().unwrap_or(Path::new("/")).display();
+    let folder = path.parent().unwrap_or(Path::new("/"));
     match error.kind() {
-        ErrorKind::NotFound => {
-            ValueRefusal::new(format!("folder not found: {folder}")).write(format!("run: mkdir -p {folder}"))
+        ErrorKind::NotFound => files::no_folder(folder),
+        ErrorKind::PermissionDenied => {
+            ValueRefusal::new(format!("this user cannot create a socket in {}", folder.display()))
+                .write("write \"unix:/run/exeunt/http.sock\": the service may write in /run/exeunt")
         }
-        ErrorKind::PermissionDenied => ValueRefusal::new(format!("this user cannot create a socket in {folder}"))
-            .write("write \"unix:/run/exeunt/http.sock\": the service may write in /run/exeunt"),
         ErrorKind::AddrInUse => {
             ValueRefusal::new(format!("another program answers on {shown}")).write("stop it, or write another path")
         }

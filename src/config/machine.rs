@@ -1,8 +1,9 @@
-//! Checks of the system that the gateway runs on: whether ports are free, names resolve, the service's user can read
-//! the files, and the server of the session store evicts nothing. Only `exeunt check` makes them; `exeunt serve` meets
-//! the same problems by itself.
+//! Checks of the system that the gateway runs on: whether ports are free, names resolve, the session store's folder
+//! exists, the service's user can read the files, and the server of the session store evicts nothing. Only
+//! `exeunt check` makes them; `exeunt serve` meets the same problems by itself.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::net::ToSocketAddrs;
 use std::os::unix::net::UnixStream;
@@ -20,6 +21,7 @@ use crate::values::upstream_address::UpstreamAddress;
 use super::raw::{Item, Location, RawTable};
 use super::refusal::ValueRefusal;
 use super::service_user::{self, ServiceUser};
+use super::state::STATE_OF_THE_SERVICE;
 use super::{Settings, StoreChoice, files, listening};
 
 /// The timeout for resolving all names together.
@@ -47,17 +49,20 @@ pub struct Machine {
     pub first_port: Option<u16>,
     /// Whether a gateway is already running and uses its ports.
     pub serving: bool,
+    /// The state folders of the service manager: `$STATE_DIRECTORY`.
+    pub state_directory: Option<OsString>,
 }
 
 impl Machine {
     /// This system, for the configuration at `path`.
-    pub(crate) fn this(path: &Path) -> Self {
+    pub(crate) fn this(path: &Path, state_directory: Option<OsString>) -> Self {
         let resolve = |name: &str, port: u16| (name, port).to_socket_addrs().map(drop);
         Self {
             service: ServiceUser::of(path),
             resolve,
             first_port: service_user::first_port(path),
             serving: is_serving(),
+            state_directory,
         }
     }
 
@@ -65,6 +70,7 @@ impl Machine {
     pub(super) fn look(&self, file: &RawTable<'_>, settings: &Settings, path: &Path) {
         let running = self.serving || settings.admin.as_ref().is_some_and(|admin| is_running(&admin.path));
         self.listeners(file, &settings.server.listen, running);
+        self.store_folder(file, settings);
         self.names(&upstreams(file));
         if let StoreChoice::Redis { address, .. } = &settings.store {
             keeps_all(file, address);
@@ -94,6 +100,25 @@ impl Machine {
                 }
                 (Ok(()), ListenAddress::Tcp(_) | ListenAddress::Unix(_)) => {}
             }
+        }
+    }
+
+    /// The folder of a session store in a file has to exist. The state folder is made at the start, by the gateway or
+    /// by the service manager.
+    fn store_folder(&self, file: &RawTable<'_>, settings: &Settings) {
+        let (StoreChoice::Sqlite(path), Some(item)) = (&settings.store, file.find("session", "store")) else { return };
+        if self.service.is_some() && path.is_relative() {
+            // Only the service knows the folder that the path starts at.
+            return;
+        }
+        let state = settings.state.resolve(self.state_directory.as_deref());
+        let path = state.join(path);
+        let Some(folder) = path.parent().filter(|folder| *folder != state) else { return };
+        if folder.starts_with(STATE_OF_THE_SERVICE) {
+            return;
+        }
+        if folder.metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            item.location.flaw(files::no_folder(folder));
         }
     }
 

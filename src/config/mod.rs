@@ -81,6 +81,7 @@ pub use refusal::ValueRefusal;
 pub use report::{Finding, Report, Severity};
 pub use restart::StartValues;
 pub use service_user::ServiceUser;
+pub(crate) use state::STATE_OF_THE_SERVICE;
 pub use state::StateFolder;
 pub use store::StoreChoice;
 
@@ -138,7 +139,7 @@ pub fn load(path: &Path) -> Result<(Settings, Report), Report> {
 /// # Errors
 /// A report of all problems. An invalid line of the users' file is a problem here: at a start it only keeps one user
 /// out, but at a reload it would sign that user out.
-pub fn load_again(path: &Path, start: &StartValues) -> Result<(Settings, Report), Report> {
+pub(crate) fn load_again(path: &Path, start: &StartValues) -> Result<(Settings, Report), Report> {
     load_with(path, Some(start)).and_then(refuse_flaws)
 }
 
@@ -318,14 +319,13 @@ fn gateway(
     rules::refuse_duplicates(&routes, hosts.as_ref());
     rules::refuse_loops(&routes, hosts.as_ref(), &limits.server.listen);
     let [login, logout] = [&schema::LOGIN, &schema::LOGOUT].map(|schema| file.table(schema.table, schema));
-    let users = login::users(&login, folder);
+    let users = login::users(&login, folder).inspect(|(of, users)| groups::check(file, users, &of.path));
     let own_pages = own_pages::read(&login, &logout);
     rules::refuse_hidden(&routes, own_pages.as_ref());
     let [brand, theme] = [&schema::BRAND, &schema::PAGES].map(|schema| file.table(schema.table, schema));
     let pages = pages::read(&brand, &theme, folder);
     let own: Option<Vec<_>> = hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
     let (users_file, users) = users.unzip();
-    users_file.iter().zip(&users).for_each(|(of, users)| groups::check(file, users, &of.path));
     let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), limits, users_file.clone());
     let logout = logout::read(&logout, own.as_deref());
     let settings = GatewaySettings {

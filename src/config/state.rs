@@ -8,6 +8,9 @@ use super::files;
 use super::raw::RawTable;
 use super::refusal::ValueRefusal;
 
+/// The state directory of the systemd unit, which is not in the environment of an operator's shell.
+pub(crate) const STATE_OF_THE_SERVICE: &str = "/var/lib/exeunt";
+
 /// The location of the state folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StateFolder {

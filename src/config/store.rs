@@ -61,7 +61,9 @@ pub(super) fn read(session: &RawTable<'_>, folder: &Path, instead: Option<&Store
     const SPANS: RangeInclusive<Duration> = ONE_SECOND..=LONGEST_STALENESS;
     let item = session.item("store");
     // It may contain a password, which is refused below.
-    item.iter().filter(|item| item.peek().is_some_and(|text| text.contains('@'))).for_each(|item| item.location.hide());
+    if let Some(item) = item.as_ref().filter(|item| item.peek().is_some_and(|text| text.contains('@'))) {
+        item.location.hide();
+    }
     let written = item.and_then(|item| item.parse(choice)).unwrap_or_default();
     let span = session.item("staleness").and_then(|item| item.parse(|text| duration::parse(text, &SPANS)));
     let password = session.item("store_password_file").and_then(|item| item.parse(|text| password(folder, text)));
@@ -69,16 +71,17 @@ pub(super) fn read(session: &RawTable<'_>, folder: &Path, instead: Option<&Store
     let replicas = replicas.and_then(|replicas| u32::try_from(replicas).ok());
     let authorities = session.item("store_ca_file").and_then(|item| of_tls(item, &written, folder));
     let store = instead.cloned().unwrap_or(written);
-    match store {
-        StoreChoice::Redis { address, staleness } => {
-            let address = password.into_iter().fold(address, RedisAddress::with_password);
-            let address = replicas.into_iter().fold(address, RedisAddress::with_replicas);
-            let authorities = authorities.filter(|_| address.is_tls());
-            let address = authorities.iter().fold(address, |address, pem| address.with_authorities(pem));
-            StoreChoice::Redis { address, staleness: span.unwrap_or(staleness) }
-        }
-        StoreChoice::Memory | StoreChoice::Sqlite(_) => store,
+    let StoreChoice::Redis { mut address, staleness } = store else { return store };
+    if let Some(password) = password {
+        address = address.with_password(password);
     }
+    if let Some(replicas) = replicas {
+        address = address.with_replicas(replicas);
+    }
+    if let Some(pem) = authorities.filter(|_| address.is_tls()) {
+        address = address.with_authorities(&pem);
+    }
+    StoreChoice::Redis { address, staleness: span.unwrap_or(staleness) }
 }
 
 /// The maximum number of replicas that can be waited for.
@@ -144,13 +147,23 @@ fn choice(text: &str) -> Result<StoreChoice, ValueRefusal> {
         };
     };
     match scheme {
-        "sqlite" if rest.is_empty() || rest.starts_with("//") || rest.starts_with(':') || rest.ends_with('/') => {
+        "sqlite" if rest.is_empty() || rest.starts_with(':') || rest.ends_with('/') => {
             Err(ValueRefusal::new("must be sqlite: and the path of a file").write(write()))
+        }
+        "sqlite" if rest.starts_with("//") => {
+            let refusal = ValueRefusal::new("must be sqlite: and the path of a file, without //");
+            Err(refusal.write(format!("write \"sqlite:{}\"", without_slashes(rest))))
         }
         "sqlite" => files::resolve(Path::new(""), rest).map(StoreChoice::Sqlite),
         scheme if scheme.starts_with("redis") => server(text),
         _ => Err(ValueRefusal::new(format!("\"{text}\" is not a valid store")).write(write())),
     }
+}
+
+/// The path that somebody means who writes a URL: `///srv/a.db` is `/srv/a.db`, `//a.db` and `///a.db` are `a.db`.
+fn without_slashes(path: &str) -> String {
+    let path = path.trim_start_matches('/');
+    if path.contains('/') { format!("/{path}") } else { path.to_owned() }
 }
 
 /// The default of `staleness`.

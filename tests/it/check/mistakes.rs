@@ -64,7 +64,7 @@ const EVERYDAY: [Mistake; 21] = [
 ];
 
 /// Their relatives.
-const FURTHER: [Mistake; 55] = [
+const FURTHER: [Mistake; 56] = [
     (
         "a regular expression as path",
         "[[route]]\n",
@@ -119,6 +119,7 @@ const FURTHER: [Mistake; 55] = [
     ("a cookie that browsers refuse", "[session]\n", "[session]\nsame_site = \"none\"\n"),
     ("idle for longer than a session lasts", "[session]\n", "[session]\nmax_lifetime = \"30m\"\n"),
     ("a file of sessions as a URL", "\"memory\"", "\"sqlite:///var/lib/exeunt/sessions.db\""),
+    ("a file of sessions in a missing folder", "\"memory\"", "\"sqlite:data/sessions.db\""),
     ("a host with its scheme", "[[route]]\n", "hosts = [\"https://a.localhost\"]\n[[route]]\n"),
     ("a template that was not filled in", "\"users.toml\"", "\"{{ users_file }}\""),
     ("a variable of Caddy", "http://127.0.0.1:9000", "{env.APP_URL}"),
@@ -147,7 +148,8 @@ impl Site {
             "localhost" => Ok(()),
             _ => Err(io::Error::other("Name or service not known")),
         };
-        let site = Self { folder, machine: Machine { service: None, resolve, first_port: Some(1024), serving: false } };
+        let machine = Machine { service: None, resolve, first_port: Some(1024), serving: false, state_directory: None };
+        let site = Self { folder, machine };
         site.write("users.toml", USERS.as_bytes());
         site
     }

@@ -109,7 +109,7 @@ fn warns_of_changed_defaults_that_affect_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     let resolve = |_: &str, _| Ok(());
-    let machine = Machine { service: None, resolve, first_port: None, serving: true };
+    let machine = Machine { service: None, resolve, first_port: None, serving: true, state_directory: None };
     let noted = |text: &str, since: Option<&str>| {
         fs::write(&path, text).unwrap();
         let look = Look { machine: machine.clone(), since: since.map(|since| since.parse().unwrap()) };
