@@ -164,25 +164,6 @@ impl Event<'_> {
     pub(super) fn write_fields(&self, at: WallTime, line: &mut LogLine<'_>) {
         line.word(key!("time"), &timestamp::rfc3339(at));
         match self {
-            Self::SignedIn { .. } | Self::SignInRefused { .. } | Self::LikelyProxy { .. } => self.write_sign_in(line),
-            Self::HostEntered { .. } | Self::PasswordChanged { .. } => self.write_session(line),
-            Self::SiteData { logout_id, host, result, client } => {
-                line.word(key!("event"), "site_data");
-                line.value(key!("logout_id"), logout_id);
-                line.value(key!("host"), host);
-                line.word(key!("result"), result.id());
-                line.client(key!("client"), *client);
-            }
-            Self::Ended { .. }
-            | Self::ApplicationLogout { .. }
-            | Self::Reloaded { .. }
-            | Self::ReloadRefused { .. } => self.write_change(line),
-            Self::Operation(operation) => operation.write(line),
-        }
-    }
-
-    fn write_sign_in(&self, line: &mut LogLine<'_>) {
-        match self {
             Self::SignedIn { user, session, client, method, device } => {
                 line.word(key!("event"), "signed_in");
                 line.value(key!("user"), user);
@@ -191,34 +172,6 @@ impl Event<'_> {
                 line.word(key!("method"), method);
                 line.value(key!("device"), device.to_string());
             }
-            Self::SignInRefused { user, client, reason } => {
-                line.word(key!("event"), "sign_in_refused");
-                line.client(key!("client"), *client);
-                line.word(key!("reason"), reason.id());
-                line.value(key!("user"), user);
-            }
-            Self::LikelyProxy { client } => {
-                line.word(key!("event"), "likely_proxy");
-                line.client(key!("client"), *client);
-                line.word(
-                    key!("meaning"),
-                    "many wrong passwords from this one address: if a proxy stands there, name it",
-                );
-                line.value(key!("write"), format!("trusted_proxies = [\"{client}\"]"));
-            }
-            Self::HostEntered { .. }
-            | Self::PasswordChanged { .. }
-            | Self::Ended { .. }
-            | Self::ApplicationLogout { .. }
-            | Self::SiteData { .. }
-            | Self::Operation(_)
-            | Self::Reloaded { .. }
-            | Self::ReloadRefused { .. } => {}
-        }
-    }
-
-    fn write_session(&self, line: &mut LogLine<'_>) {
-        match self {
             Self::HostEntered { user, session, client, host } => {
                 line.word(key!("event"), "host_entered");
                 line.value(key!("user"), user);
@@ -227,64 +180,93 @@ impl Event<'_> {
                 line.value(key!("host"), host);
             }
             Self::PasswordChanged { user, session, client, ended } => {
-                line.word(key!("event"), "password_changed");
-                line.value(key!("user"), user);
-                line.optional(key!("session"), session.as_ref().map(Handle::as_str));
-                line.client(key!("client"), *client);
-                line.number(key!("sessions_ended"), *ended as u64);
+                password_changed(line, user, session.as_ref(), *client, *ended);
             }
-            Self::SignedIn { .. }
-            | Self::SignInRefused { .. }
-            | Self::LikelyProxy { .. }
-            | Self::Ended { .. }
-            | Self::ApplicationLogout { .. }
-            | Self::SiteData { .. }
-            | Self::Operation(_)
-            | Self::Reloaded { .. }
-            | Self::ReloadRefused { .. } => {}
-        }
-    }
-
-    fn write_change(&self, line: &mut LogLine<'_>) {
-        match self {
             Self::Ended { user, session, cause, receipt } => {
-                line.word(key!("event"), "session_ended");
-                line.value(key!("user"), user);
-                line.optional(key!("session"), session.as_ref().map(Handle::as_str));
-                line.word(key!("cause"), cause.id());
-                line.value(key!("logout_id"), &receipt.logout_id);
-                line.value(key!("steps"), steps(receipt));
+                session_ended(line, user, session.as_ref(), *cause, receipt);
             }
             Self::ApplicationLogout { user, session, logout_id, application } => {
-                line.word(key!("event"), "application_logout");
-                line.value(key!("user"), user);
-                line.optional(key!("session"), session.as_ref().map(Handle::as_str));
-                line.value(key!("logout_id"), logout_id);
-                line.value(key!("application"), application.application.as_bytes());
-                line.value(key!("result"), application.result.to_string());
+                application_logout(line, user, session.as_ref(), logout_id, application);
             }
-            Self::Reloaded { keys, users: [added, changed, removed], sessions_ended, exchanges_cut } => {
-                line.word(key!("event"), "reloaded");
-                line.value(key!("changed"), keys.join(","));
-                line.number(key!("users_added"), *added as u64);
-                line.number(key!("users_changed"), *changed as u64);
-                line.number(key!("users_removed"), *removed as u64);
-                line.number(key!("sessions_ended"), *sessions_ended as u64);
-                line.number(key!("exchanges_cut"), *exchanges_cut as u64);
+            Self::SignInRefused { user, client, reason } => sign_in_refused(line, user, *client, *reason),
+            Self::LikelyProxy { client } => likely_proxy(line, *client),
+            Self::SiteData { logout_id, host, result, client } => site_data(line, logout_id, host, *result, *client),
+            Self::Operation(operation) => operation.write(line),
+            Self::Reloaded { keys, users, sessions_ended, exchanges_cut } => {
+                reloaded(line, keys, *users, *sessions_ended, *exchanges_cut);
             }
             Self::ReloadRefused { problems } => {
                 line.word(key!("event"), "reload_refused");
                 line.number(key!("problems"), *problems as u64);
             }
-            Self::SignedIn { .. }
-            | Self::HostEntered { .. }
-            | Self::SignInRefused { .. }
-            | Self::PasswordChanged { .. }
-            | Self::LikelyProxy { .. }
-            | Self::SiteData { .. }
-            | Self::Operation(_) => {}
         }
     }
+}
+
+fn password_changed(line: &mut LogLine<'_>, user: &str, session: Option<&Handle>, client: ClientAddress, ended: usize) {
+    line.word(key!("event"), "password_changed");
+    line.value(key!("user"), user);
+    line.optional(key!("session"), session.map(Handle::as_str));
+    line.client(key!("client"), client);
+    line.number(key!("sessions_ended"), ended as u64);
+}
+
+fn session_ended(line: &mut LogLine<'_>, user: &str, session: Option<&Handle>, cause: EndCause, receipt: &Receipt) {
+    line.word(key!("event"), "session_ended");
+    line.value(key!("user"), user);
+    line.optional(key!("session"), session.map(Handle::as_str));
+    line.word(key!("cause"), cause.id());
+    line.value(key!("logout_id"), &receipt.logout_id);
+    line.value(key!("steps"), steps(receipt));
+}
+
+fn application_logout(
+    line: &mut LogLine<'_>,
+    user: &str,
+    session: Option<&Handle>,
+    logout_id: &str,
+    application: &ApplicationReceipt,
+) {
+    line.word(key!("event"), "application_logout");
+    line.value(key!("user"), user);
+    line.optional(key!("session"), session.map(Handle::as_str));
+    line.value(key!("logout_id"), logout_id);
+    line.value(key!("application"), application.application.as_bytes());
+    line.value(key!("result"), application.result.to_string());
+}
+
+fn sign_in_refused(line: &mut LogLine<'_>, user: &str, client: ClientAddress, reason: Reason) {
+    line.word(key!("event"), "sign_in_refused");
+    line.client(key!("client"), client);
+    line.word(key!("reason"), reason.id());
+    line.value(key!("user"), user);
+}
+
+fn likely_proxy(line: &mut LogLine<'_>, client: ClientAddress) {
+    const MEANING: &str = "many wrong passwords from this one address: if a proxy stands there, name it";
+    line.word(key!("event"), "likely_proxy");
+    line.client(key!("client"), client);
+    line.word(key!("meaning"), MEANING);
+    line.value(key!("write"), format!("trusted_proxies = [\"{client}\"]"));
+}
+
+fn site_data(line: &mut LogLine<'_>, logout_id: &str, host: &str, result: HostOutcome, client: ClientAddress) {
+    line.word(key!("event"), "site_data");
+    line.value(key!("logout_id"), logout_id);
+    line.value(key!("host"), host);
+    line.word(key!("result"), result.id());
+    line.client(key!("client"), client);
+}
+
+fn reloaded(line: &mut LogLine<'_>, keys: &[String], users: [usize; 3], sessions_ended: usize, exchanges_cut: usize) {
+    let [added, changed, removed] = users;
+    line.word(key!("event"), "reloaded");
+    line.value(key!("changed"), keys.join(","));
+    line.number(key!("users_added"), added as u64);
+    line.number(key!("users_changed"), changed as u64);
+    line.number(key!("users_removed"), removed as u64);
+    line.number(key!("sessions_ended"), sessions_ended as u64);
+    line.number(key!("exchanges_cut"), exchanges_cut as u64);
 }
 
 fn steps(receipt: &Receipt) -> String {
