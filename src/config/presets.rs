@@ -63,7 +63,10 @@ pub(crate) fn read(item: &Item<'_>) -> Option<&'static Preset> {
             let names: Vec<_> = all().iter().map(|preset| preset.name).collect();
             let near = nearest(text, &names).map(|near| format!("did you mean \"{near}\"?"));
             let refusal = ValueRefusal::new(format!("\"{text}\" is not a preset"));
-            let refusal = near.into_iter().fold(refusal, ValueRefusal::write);
+            let refusal = match near {
+                Some(near) => refusal.write(near),
+                None => refusal,
+            };
             refusal.write(format!("write one of: {}", names.join(", ")))
         })
     })

@@ -394,8 +394,10 @@ impl<'f> Item<'f> {
         let example =
             || super::schema::example(&self.location.key).map(|example| format!("{example}, or another value"));
         let meant = meant.or_else(example);
-        self.location
-            .problem(meant.into_iter().fold(refusal, |refusal, meant| refusal.write(format!("write {meant}"))));
+        self.location.problem(match meant {
+            Some(meant) => refusal.write(format!("write {meant}")),
+            None => refusal,
+        });
         None
     }
 }

@@ -1,9 +1,10 @@
 //! Hands a session over from the login host to another host; [`super::elsewhere`] has the redirects.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::header::{LOCATION, REFRESH, SET_COOKIE};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
+use http::header::{LOCATION, SET_COOKIE};
 
 use super::Gateway;
 use super::answers::{self, Audience};
@@ -137,9 +138,8 @@ impl Gateway {
 fn entered_page(request: &SignInOutRequest, session: &Session, next: &ReturnTo) -> Reply {
     match request.reader {
         Audience::Person(language) if request.assembled.cookie.is_strict() => {
-            let refresh = HeaderValue::try_from(format!("0; url={next}"));
             let page = signed_in_page(language, session, (next, request.host), false, &request.assembled);
-            refresh.into_iter().fold(page, |page, refresh| page.with(REFRESH, refresh))
+            page.leading_to(next, Duration::ZERO)
         }
         Audience::Person(_) | Audience::Program => Reply::see_other(next),
     }

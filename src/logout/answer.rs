@@ -1,5 +1,7 @@
 //! The answer to a logout: the redirect target, and the style of the answer.
 
+use std::time::Duration;
+
 use http::header::SET_COOKIE;
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -98,10 +100,7 @@ pub(crate) fn reply(
         (ResponseStyle::Navigation, None) => Reply::see_other(goodbye),
         // Reloading would send the form again, and sign out a user who has signed in meanwhile: so the browser is
         // redirected to the goodbye page's own address.
-        (ResponseStyle::Page, None) => {
-            let refresh = HeaderValue::try_from(format!("0; url={goodbye}"));
-            refresh.into_iter().fold(page(status), |page, refresh| page.with(http::header::REFRESH, refresh))
-        }
+        (ResponseStyle::Page, None) => page(status).leading_to(goodbye, Duration::ZERO),
         (ResponseStyle::Program, None) => Reply::json(status, receipt),
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, InvalidHeaderValue, REFERRER_POLICY, REFRESH, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, InvalidHeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, StatusCode};
 use minijinja::{Value, context};
@@ -28,7 +28,7 @@ pub use self::brand::{Brand, Logo, MAX_LOGO};
 pub(crate) use self::colour::Colour;
 pub(crate) use self::language::Language;
 pub(crate) use self::page::{PasswordPage, PasswordState, SessionLine, SessionsPage, SignInForm, SignedInPage};
-pub(crate) use self::problem::{BrokenFile, TemplateProblem};
+pub(crate) use self::problem::BrokenFile;
 pub use self::theme::Theme;
 
 use self::page::{GoodbyeScript, Page};
@@ -165,8 +165,7 @@ impl Pages {
         let script = GoodbyeScript::LeadOn(&onward);
         let page = self.page(language, StatusCode::OK, &Page::Goodbye { receipt, unconfirmed: false, script });
         // For custom templates without the script. Where it runs, the browser has left the page by then.
-        let refresh = HeaderValue::try_from(format!("{}; url={onward}", WITHOUT_SCRIPT.as_secs()));
-        refresh.into_iter().fold(page, |page, refresh| page.with(REFRESH, refresh))
+        page.leading_to(onward, WITHOUT_SCRIPT)
     }
 
     /// The service worker of that script.

@@ -1,7 +1,10 @@
 //! An answer of the gateway itself, as a value.
 
+use std::fmt;
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFRESH};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::reason::Reason;
@@ -59,5 +62,14 @@ impl Reply {
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// Makes the browser go to an address after this time, without a script.
+    #[must_use]
+    pub(crate) fn leading_to(self, address: impl fmt::Display, after: Duration) -> Self {
+        match HeaderValue::try_from(format!("{}; url={address}", after.as_secs())) {
+            Ok(refresh) => self.with(REFRESH, refresh),
+            Err(_) => self,
+        }
     }
 }

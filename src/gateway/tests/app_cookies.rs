@@ -204,23 +204,31 @@ async fn track_and_pass_leave_cookies_in_the_browser() {
     }
 }
 
+/// The causes that end a session before another user of the browser signs in.
+pub(super) const ENDS: [&str; 4] = ["switch", "idle", "revoke", "swept"];
+
+/// Ends alice's session by this cause; then bob signs in with her browser.
+pub(super) async fn end_and_sign_in_as_bob(harness: &Harness, browser: &mut Browser, end: &str) {
+    match end {
+        "idle" => harness.clock.advance(Duration::from_secs(601)),
+        "swept" => {
+            harness.clock.advance(Duration::from_secs(601));
+            assert_eq!(harness.gateway.reap().await, 1);
+        }
+        "revoke" => drop(harness.gateway.revoke_all_of("alice").await),
+        _ => {}
+    }
+    browser.sign_in(harness, "bob").await;
+}
+
 /// For every cause that ends the first user's session.
 #[tokio::test]
 async fn another_user_of_the_browser_never_carries_the_first_ones_cookies() {
-    for end in ["switch", "idle", "revoke", "swept"] {
+    for end in ENDS {
         let harness = with_rules(|rules| rules.mode = AppCookies::Track);
         let mut browser = alice(&harness).await;
         browser.visit(&harness, "/x", &[SESSION]);
-        match end {
-            "idle" => harness.clock.advance(Duration::from_secs(601)),
-            "swept" => {
-                harness.clock.advance(Duration::from_secs(601));
-                assert_eq!(harness.gateway.reap().await, 1);
-            }
-            "revoke" => drop(harness.gateway.revoke_all_of("alice").await),
-            _ => {}
-        }
-        browser.sign_in(&harness, "bob").await;
+        end_and_sign_in_as_bob(&harness, &mut browser, end).await;
         assert!(!browser.has("sid"), "{end}");
         assert_eq!(browser.visit(&harness, "/x", &[]), "", "{end}");
     }

@@ -1,6 +1,6 @@
 //! Cookies that scripts of an application make, such as `m` of RabbitMQ's management pages: name and password.
 
-use super::app_cookies::{Browser, SESSION, alice, names, with_rules};
+use super::app_cookies::{Browser, ENDS, SESSION, alice, end_and_sign_in_as_bob, names, with_rules};
 use super::*;
 use crate::vault::rules::AppCookies;
 
@@ -44,19 +44,10 @@ async fn a_logout_deletes_what_scripts_made_where_its_name_is_configured() {
 /// For every cause that ends the first user's session.
 #[tokio::test]
 async fn the_next_user_does_not_carry_what_scripts_made() {
-    for end in ["switch", "idle", "swept", "revoke"] {
+    for end in ENDS {
         let harness = harness_for(AppCookies::Vault);
         let mut browser = alice_with_script_cookie(&harness).await;
-        match end {
-            "idle" => harness.clock.advance(Duration::from_secs(601)),
-            "swept" => {
-                harness.clock.advance(Duration::from_secs(601));
-                assert_eq!(harness.gateway.reap().await, 1);
-            }
-            "revoke" => drop(harness.gateway.revoke_all_of("alice").await),
-            _ => {}
-        }
-        browser.sign_in(&harness, "bob").await;
+        end_and_sign_in_as_bob(&harness, &mut browser, end).await;
         assert!(!browser.has("m"), "{end}");
         assert_eq!(browser.visit(&harness, "/x", &[]), "", "{end}");
         browser.keep(["m=bob:secret; Path=/"]);
