@@ -1,6 +1,5 @@
 //! The client of the admin socket: one request, one answer.
 
-use std::fmt;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use thiserror::Error;
 use tokio::net::UnixStream;
 
 /// The maximum size of an answer, in bytes: enough for a few million sessions.
@@ -19,28 +19,24 @@ const MAX_ANSWER: usize = 1024 * 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there was no answer.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum AdminCallError {
     /// No program listens on the socket, or this user may not connect.
+    #[error("the running gateway cannot be reached: {0}")]
     Unreachable(io::Error),
-    /// There was no valid answer in time.
-    Broken(String),
+    /// There was no answer in time.
+    #[error("the running gateway did not answer: it took too long")]
+    TooLate,
+    /// The answer is not valid.
+    #[error("the running gateway did not answer: {0}")]
+    Broken(AnyError),
 }
 
 impl AdminCallError {
     /// Whether no program listens on the socket.
-    pub fn is_absence(&self) -> bool {
+    pub(crate) fn is_absence(&self) -> bool {
         use io::ErrorKind::{ConnectionRefused, NotFound};
         matches!(self, Self::Unreachable(error) if matches!(error.kind(), NotFound | ConnectionRefused))
-    }
-}
-
-impl fmt::Display for AdminCallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable(error) => write!(f, "the running gateway cannot be reached: {error}"),
-            Self::Broken(error) => write!(f, "the running gateway did not answer: {error}"),
-        }
     }
 }
 
@@ -51,8 +47,7 @@ impl fmt::Display for AdminCallError {
 pub async fn ask(path: &Path, method: Method, target: &str) -> Result<(StatusCode, Value), AdminCallError> {
     let stream = UnixStream::connect(path).await.map_err(AdminCallError::Unreachable)?;
     let answer = tokio::time::timeout(TIMEOUT, exchange(stream, method, target));
-    let answer = answer.await.map_err(|_| AdminCallError::Broken("it took too long".to_owned()))?;
-    answer.map_err(|error| AdminCallError::Broken(error.to_string()))
+    answer.await.map_err(|_| AdminCallError::TooLate)?.map_err(AdminCallError::Broken)
 }
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;

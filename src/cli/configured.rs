@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use super::failure::CommandError;
 use crate::config::DEFAULT_FILES;
-use crate::credentials::user_file::{ReadError, read_any};
+use crate::credentials::user_file::read::{ReadError, read_any};
 
 /// Selects a configuration.
 #[derive(Clone, Debug, Args)]
@@ -71,9 +71,9 @@ fn read(path: &Path) -> Result<Option<(FoundConfig, Metadata)>, CommandError> {
         Ok((text, metadata)) => Ok(Some((FoundConfig { path: path.to_owned(), text }, metadata))),
         Err(ReadError::Absent) => Ok(None),
         // Without this file the command could reach another gateway than the intended one.
-        Err(ReadError::Unfit { message, help }) => Err(CommandError::new(
-            format!("{}: {message}", path.display()),
-            format!("{help}; or name another file: --config FILE"),
+        Err(error) => Err(CommandError::new(
+            format!("{}: {error}", path.display()),
+            format!("{}; or name another file: --config FILE", error.help()),
         )),
     }
 }

@@ -26,7 +26,8 @@ impl From<FileProblems> for CommandError {
 
 impl From<WriteProblem> for CommandError {
     fn from(problem: WriteProblem) -> Self {
-        Self::new(problem.message, problem.help)
+        let help = problem.help();
+        Self::new(problem, help)
     }
 }
 

@@ -20,8 +20,9 @@ use crate::credentials::user_file::edit::{self, ChangeOutcome, EditProblem, Fiel
 use crate::credentials::user_file::fields::{check_name, check_text};
 use crate::credentials::user_file::htpasswd::{self, WeakHashes};
 use crate::credentials::user_file::lock::LockedFile;
+use crate::credentials::user_file::read::read_any;
 use crate::credentials::user_file::reader::quoted;
-use crate::credentials::user_file::{Users, no_users_message, read_any};
+use crate::credentials::user_file::{Users, no_users_message};
 
 /// Adds, changes, removes and lists the users of the users' file.
 #[derive(Clone, Debug, Subcommand)]

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use crate::credentials::problem::{FileProblem, FileProblems};
+use crate::credentials::problem::FileProblems;
 use crate::pages::{Brand, BrokenFile, Colour, Logo, MAX_LOGO, PageSettings, Theme};
 
 use super::files;
@@ -62,8 +62,6 @@ fn theme(table: &RawTable<'_>, folder: &Path) -> Option<Theme> {
 /// One problem for each broken file, shown with its lines.
 fn refuse(item: &Item<'_>, broken: Vec<BrokenFile>) {
     for BrokenFile { path, text, problems } in broken {
-        let into = |crate::pages::TemplateProblem { span, message, help }| FileProblem { span, message, help };
-        let problems: Vec<FileProblem> = problems.into_iter().map(into).collect();
         let shown = path.display().to_string();
         let refusal = match problems.as_slice() {
             [only] if only.span.is_none() => {

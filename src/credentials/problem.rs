@@ -2,30 +2,21 @@
 //!
 //! Lines of such a file may contain a password hash or a plain-text password: they are masked before they come here.
 
-use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use thiserror::Error;
 
+use crate::values::file_problem::FileProblem;
 use crate::values::invisible::{excerpt, visible};
 
 /// The maximum number of problems that are shown; the rest is counted.
 const SHOWN: usize = 50;
 
-/// One problem.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FileProblem {
-    /// The position, in bytes of the file; `None` if the problem concerns the whole file.
-    pub(crate) span: Option<Range<usize>>,
-    /// What is wrong.
-    pub(crate) message: String,
-    /// What to write.
-    pub(crate) help: String,
-}
-
 /// All problems of one file. Displays as a report, without colours.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.render(false))]
 pub struct FileProblems {
     path: PathBuf,
     /// The file's text, of the same length, without secrets.
@@ -51,8 +42,8 @@ impl FileProblems {
     }
 
     /// One problem of a file as a whole.
-    pub(crate) fn whole_file(path: &Path, message: String, help: String) -> Self {
-        Self::new(path, String::new(), vec![FileProblem { span: None, message, help }])
+    pub(crate) fn whole_file(path: &Path, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(path, String::new(), vec![FileProblem::whole(message, help)])
     }
 
     /// The problems.
@@ -110,14 +101,6 @@ struct Excerpt<'a> {
     first_line: usize,
     span: Range<usize>,
 }
-
-impl fmt::Display for FileProblems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(false))
-    }
-}
-
-impl std::error::Error for FileProblems {}
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,6 @@
 mod connect;
 mod endpoint;
 
-use std::fmt;
 use std::io;
 
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use http::{HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::SendRequest;
 use rustls::pki_types::CertificateDer;
+use thiserror::Error;
 
 use self::connect::OutboundConnector;
 pub(crate) use self::endpoint::OutboundEndpoint;
@@ -21,21 +21,14 @@ pub(crate) use self::endpoint::OutboundEndpoint;
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// Why a request was not answered.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub(crate) enum OutboundError {
     /// The server cannot be reached, or its certificate is not accepted.
+    #[error("no connection: {0}")]
     Unreachable(io::Error),
     /// The connection was closed early, or the answer is not valid HTTP.
+    #[error("no valid answer: {0}")]
     Broken(hyper::Error),
-}
-
-impl fmt::Display for OutboundError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable(error) => write!(f, "no connection: {error}"),
-            Self::Broken(error) => write!(f, "no valid answer: {error}"),
-        }
-    }
 }
 
 /// A client for one URL. It sends requests one after another over a kept connection.

@@ -9,7 +9,7 @@ use minijinja::{Error, ErrorKind, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::TemplateProblem;
+use crate::values::file_problem::FileProblem;
 use crate::values::nearest_word::nearest;
 
 /// Every text of one language.
@@ -21,7 +21,7 @@ type CatalogueEntry = (String, String, Range<usize>);
 
 impl Catalogue {
     /// Reads a built-in language.
-    pub(super) fn parse(text: &str) -> Result<Self, Vec<TemplateProblem>> {
+    pub(super) fn parse(text: &str) -> Result<Self, Vec<FileProblem>> {
         let entries = entries(text)?;
         Ok(Self(entries.into_iter().map(|(key, text, _)| (key, text)).collect()))
     }
@@ -30,7 +30,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// Keys that this language does not have, and `{word}`s that its text has no value for.
-    pub(super) fn overlaid(&self, text: &str) -> Result<Self, Vec<TemplateProblem>> {
+    pub(super) fn overlaid(&self, text: &str) -> Result<Self, Vec<FileProblem>> {
         let entries = entries(text)?;
         let problems: Vec<_> = entries.iter().filter_map(|entry| self.problem(entry)).collect();
         if !problems.is_empty() {
@@ -47,18 +47,18 @@ impl Catalogue {
         self.0.keys().filter(|key| !entries.iter().any(|(other, ..)| other == *key)).cloned().collect()
     }
 
-    fn problem(&self, (key, text, span): &CatalogueEntry) -> Option<TemplateProblem> {
+    fn problem(&self, (key, text, span): &CatalogueEntry) -> Option<FileProblem> {
         let Some(ours) = self.0.get(key) else {
             let keys: Vec<&str> = self.0.keys().map(String::as_str).collect();
             let help = nearest(key, &keys)
                 .map_or_else(|| "remove this line".to_owned(), |near| format!("did you mean {near}?"));
-            return Some(TemplateProblem::at(span.clone(), format!("no page has a text named {key}"), help));
+            return Some(FileProblem::at(span.clone(), format!("no page has a text named {key}"), help));
         };
         let stranger = words(text).find(|word| !words(ours).any(|other| other == *word))?;
         let listed: Vec<String> = words(ours).map(|word| format!("{{{word}}}")).collect();
         let known = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
         let message = format!("unknown value {{{stranger}}}");
-        Some(TemplateProblem::at(span.clone(), message, format!("this text takes: {known}")))
+        Some(FileProblem::at(span.clone(), message, format!("this text takes: {known}")))
     }
 
     /// The text under `key` with its values.
@@ -99,24 +99,24 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn entries(text: &str) -> Result<Vec<CatalogueEntry>, Vec<TemplateProblem>> {
+fn entries(text: &str) -> Result<Vec<CatalogueEntry>, Vec<FileProblem>> {
     let root = DeTable::parse(text).map_err(|error| {
         let message = format!("this is not valid TOML: {}", error.message().replace('\n', ", "));
         let help = "write key = \"text\", below the [table] of its page";
-        vec![TemplateProblem { span: error.span(), message, help: help.to_owned() }]
+        vec![FileProblem { span: error.span(), message, help: help.to_owned() }]
     })?;
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     flatten("", root.get_ref(), &mut found, &mut problems);
     if problems.is_empty() { Ok(found) } else { Err(problems) }
 }
 
-fn flatten(prefix: &str, table: &DeTable<'_>, found: &mut Vec<CatalogueEntry>, problems: &mut Vec<TemplateProblem>) {
+fn flatten(prefix: &str, table: &DeTable<'_>, found: &mut Vec<CatalogueEntry>, problems: &mut Vec<FileProblem>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
         match value.get_ref() {
             DeValue::Table(table) => flatten(&key, table, found, problems),
             DeValue::String(text) => found.push((key, text.to_string(), Spanned::span(value))),
-            _ => problems.push(TemplateProblem::at(value.span(), format!("{key} must be a text"), "put it in quotes")),
+            _ => problems.push(FileProblem::at(value.span(), format!("{key} must be a text"), "put it in quotes")),
         }
     }
 }

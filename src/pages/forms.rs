@@ -2,10 +2,10 @@
 //! browsers do not stop a form that is sent to another site: `check` warns of it.
 
 use super::page::Page;
-use super::problem::TemplateProblem;
+use crate::values::file_problem::FileProblem;
 
 /// Problems in the forms of a rendered page.
-pub(super) fn form_problems(page: &Page<'_>, html: &str) -> Vec<TemplateProblem> {
+pub(super) fn form_problems(page: &Page<'_>, html: &str) -> Vec<FileProblem> {
     let (mut found, mut posts) = (Vec::new(), false);
     for tag in tags(html) {
         if tag.is("form") {
@@ -25,15 +25,15 @@ pub(super) fn form_problems(page: &Page<'_>, html: &str) -> Vec<TemplateProblem>
     found
 }
 
-fn elsewhere(template: &str, target: &str) -> TemplateProblem {
+fn elsewhere(template: &str, target: &str) -> FileProblem {
     let what = format!("a form of {template} is sent to {target}, with all that is typed into it");
-    TemplateProblem::whole(what, "leave action and formaction out, or name an address of the gateway")
+    FileProblem::whole(what, "leave action and formaction out, or name an address of the gateway")
 }
 
-fn loses_fragment(template: &str) -> TemplateProblem {
+fn loses_fragment(template: &str) -> FileProblem {
     let what =
         format!("the form of {template} has an action: the fragment of an address (#...) is lost at the sign-in");
-    TemplateProblem::whole(what, "write <form method=\"post\">: without action it goes to its own page's address")
+    FileProblem::whole(what, "write <form method=\"post\">: without action it goes to its own page's address")
 }
 
 /// Whether browsers read this as an address of another site (WHATWG URL 4.4): it has a scheme, or begins with two
@@ -131,7 +131,7 @@ mod tests {
 
     fn messages(page: &Page<'_>, html: &str) -> Vec<&'static str> {
         let kind =
-            |problem: TemplateProblem| if problem.message.contains(" is sent to ") { "elsewhere" } else { "fragment" };
+            |problem: FileProblem| if problem.message.contains(" is sent to ") { "elsewhere" } else { "fragment" };
         form_problems(page, html).into_iter().map(kind).collect()
     }
 

@@ -13,9 +13,10 @@ use super::catalogue::Catalogue;
 use super::forms;
 use super::language::{self, Language};
 use super::page::Page;
-use super::problem::{BrokenFile, TemplateProblem};
+use super::problem::BrokenFile;
 use super::samples;
 use crate::http1::headers::Headers;
+use crate::values::file_problem::FileProblem;
 
 const TEMPLATES: [(&str, &str); 8] = [
     ("layout.html", include_str!("templates/layout.html")),
@@ -47,7 +48,7 @@ pub struct Theme {
     texts: Vec<Value>,
     style: String,
     untranslated: Vec<(PathBuf, Vec<String>)>,
-    advice: Vec<TemplateProblem>,
+    advice: Vec<FileProblem>,
 }
 
 impl std::fmt::Debug for Theme {
@@ -64,7 +65,7 @@ impl Theme {
     ///
     /// # Errors
     /// Problems in the built-in files, which would be a bug of the gateway.
-    pub fn built_in() -> Result<Self, Vec<BrokenFile>> {
+    pub(crate) fn built_in() -> Result<Self, Vec<BrokenFile>> {
         Self::of(&Files::new())
     }
 
@@ -83,7 +84,7 @@ impl Theme {
     }
 
     /// Problems in the forms of the templates.
-    pub(crate) fn form_problems(&self) -> &[TemplateProblem] {
+    pub(crate) fn form_problems(&self) -> &[FileProblem] {
         &self.advice
     }
 
@@ -130,7 +131,7 @@ impl Theme {
 
     /// Renders every page in every language, with values of every kind. Returns failures, once for each place, and
     /// problems of forms. Templates that cannot be parsed are skipped.
-    fn tried(&self, files: &Files) -> (Vec<BrokenFile>, Vec<TemplateProblem>) {
+    fn tried(&self, files: &Files) -> (Vec<BrokenFile>, Vec<FileProblem>) {
         let Some(environment) = self.environments.first() else { return Default::default() };
         let brand = context! { name => "sample", beside_logo => "", logo => "sample" };
         let around = super::around(brand, super::stylesheet("", ""), &super::Addresses::samples());
@@ -155,8 +156,8 @@ impl Theme {
 fn note(found: &mut Vec<BrokenFile>, broken: BrokenFile) {
     match found.iter_mut().find(|other| other.path == broken.path) {
         Some(other) => {
-            let is_new = |problem: &TemplateProblem| !other.problems.iter().any(|known| known.span == problem.span);
-            let new: Vec<TemplateProblem> = broken.problems.into_iter().filter(is_new).collect();
+            let is_new = |problem: &FileProblem| !other.problems.iter().any(|known| known.span == problem.span);
+            let new: Vec<FileProblem> = broken.problems.into_iter().filter(is_new).collect();
             other.problems.extend(new);
         }
         None => found.push(broken),
@@ -243,7 +244,7 @@ fn unknown_files(files: &Files) -> Vec<BrokenFile> {
             let (shown, names) = (path.display(), known.join(", "));
             let help =
                 format!("remove the file {shown}, or rename it to one of {names}, or to a language such as fr.toml");
-            let problem = TemplateProblem::whole("no page uses a file of this name", help);
+            let problem = FileProblem::whole("no page uses a file of this name", help);
             BrokenFile { path: path.clone(), text: String::new(), problems: vec![problem] }
         })
         .collect()
@@ -274,11 +275,11 @@ fn broken_file(error: &Error, page: &str, files: &Files) -> BrokenFile {
     match files.get(name) {
         Some((path, text)) => {
             let problem =
-                TemplateProblem { span: error.range().filter(|at| text.get(at.clone()).is_some()), message, help };
+                FileProblem { span: error.range().filter(|at| text.get(at.clone()).is_some()), message, help };
             BrokenFile { path: path.clone(), text: text.clone(), problems: vec![problem] }
         }
         None => {
-            let problem = TemplateProblem::whole(message, help);
+            let problem = FileProblem::whole(message, help);
             BrokenFile { path: name.into(), text: String::new(), problems: vec![problem] }
         }
     }
@@ -288,7 +289,7 @@ fn read_folder(folder: &Path) -> Result<Files, Vec<BrokenFile>> {
     let unreadable = |path: &Path, what: String, help: &str| BrokenFile {
         path: path.to_owned(),
         text: String::new(),
-        problems: vec![TemplateProblem::whole(what, help)],
+        problems: vec![FileProblem::whole(what, help)],
     };
     let entries = fs::read_dir(folder).and_then(|entries| entries.take(MAX_FILES + 1).collect::<Result<Vec<_>, _>>());
     let entries = entries.map_err(|error| {

@@ -9,6 +9,7 @@ pub mod credential_stamp;
 pub mod device;
 pub mod end_cause;
 pub(crate) mod escapes;
+pub(crate) mod file_problem;
 pub(crate) mod fixed_buffer;
 pub mod form;
 pub(crate) mod hop;

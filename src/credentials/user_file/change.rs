@@ -24,7 +24,7 @@ pub struct UsersFile {
 #[derive(Debug, Error)]
 pub(crate) enum PasswordNotChanged {
     /// The file cannot be read or written.
-    #[error("{}; {}", .0, .0.help)]
+    #[error("{problem}; {help}", problem = .0, help = .0.help())]
     File(WriteProblem),
     /// The user was changed, disabled or removed in the file since the gateway read it.
     #[error("the users' file has changed since it was read: restart the gateway")]

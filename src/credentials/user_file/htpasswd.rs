@@ -10,11 +10,11 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use crate::credentials::masking::mask;
-use crate::credentials::problem::FileProblem;
 use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::UserEntry;
 use crate::credentials::user_file::fields::{InvalidField, check_name};
 use crate::credentials::user_file::reader::quoted;
+use crate::values::file_problem::FileProblem;
 use crate::values::identity::Identity;
 
 /// Whether weak hashes (unsalted SHA-1 and Apache's MD5) are accepted: a graphics card breaks them in a night.

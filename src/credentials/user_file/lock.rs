@@ -13,7 +13,7 @@ use rustix::fs::Access;
 use tempfile::Builder;
 use thiserror::Error;
 
-use crate::credentials::user_file::{ReadError, read_any};
+use crate::credentials::user_file::read::{ReadError, read_any};
 
 /// The number of attempts to take the lock, and the pause after each: ten seconds in total.
 const TRIES: u32 = 200;
@@ -34,28 +34,41 @@ pub(crate) struct LockedFile {
 
 /// Why a file cannot be changed.
 #[derive(Debug, Error)]
-#[error("{message}")]
-pub(crate) struct WriteProblem {
-    /// What is wrong, the path included.
-    pub(crate) message: String,
-    /// What to do.
-    pub(crate) help: String,
+pub(crate) enum WriteProblem {
+    /// It cannot be read.
+    #[error("{path}: {error}", path = .0.display(), error = .1)]
+    Unreadable(PathBuf, ReadError),
+    /// It is a link to a file that does not exist.
+    #[error("{} is a broken symbolic link", .0.display())]
+    BrokenLink(PathBuf),
+    /// Another program holds the lock of its folder.
+    #[error("another command is changing users in {}", .0.display())]
+    Locked(PathBuf),
+    /// A step on a path has failed.
+    #[error("cannot {step} {path}: {error}", step = .0, path = .1.display(), error = .2)]
+    Failed(&'static str, PathBuf, io::Error),
 }
 
 impl WriteProblem {
-    fn new(message: String, help: &str) -> Self {
-        Self { message, help: help.to_owned() }
+    /// What to do.
+    pub(crate) fn help(&self) -> String {
+        let help = match self {
+            Self::Unreadable(_, error) => return error.help(),
+            Self::BrokenLink(_) => "remove the link, or create the file that it points to",
+            Self::Locked(_) => "try again when it is done; see who it is with: lsof +d FOLDER",
+            Self::Failed(_, _, error) => match error.kind() {
+                io::ErrorKind::PermissionDenied => "run as the owner of this file and its folder, or with sudo",
+                io::ErrorKind::NotFound => "create the folder first, or name another file: --file FILE",
+                io::ErrorKind::StorageFull => "free some space: nothing was changed",
+                _ => "nothing was changed",
+            },
+        };
+        help.to_owned()
     }
 
-    /// The error of a failed step on a path.
-    fn io(step: &str, path: &Path, error: &io::Error) -> Self {
-        let help = match error.kind() {
-            io::ErrorKind::PermissionDenied => "run as the owner of this file and its folder, or with sudo",
-            io::ErrorKind::NotFound => "create the folder first, or name another file: --file FILE",
-            io::ErrorKind::StorageFull => "free some space: nothing was changed",
-            _ => "nothing was changed",
-        };
-        Self::new(format!("cannot {step} {}: {error}", path.display()), help)
+    /// For the errors of a step on a path.
+    fn failed(step: &'static str, path: &Path) -> impl Fn(io::Error) -> Self + Copy {
+        move |error| Self::Failed(step, path.to_owned(), error)
     }
 }
 
@@ -72,8 +85,7 @@ impl LockedFile {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        let failed = |error: io::Error| WriteProblem::io("open the folder", &folder_path, &error);
-        let folder = File::open(&folder_path).map_err(failed)?;
+        let folder = File::open(&folder_path).map_err(WriteProblem::failed("open the folder", &folder_path))?;
         wait_for(&folder, &folder_path, tries)?;
         Ok(Self { path, folder, folder_path })
     }
@@ -83,15 +95,13 @@ impl LockedFile {
         match read_any(&self.path) {
             Ok((text, _)) => Ok(text),
             Err(ReadError::Absent) => Ok(String::new()),
-            Err(ReadError::Unfit { message, help }) => {
-                Err(WriteProblem { message: format!("{}: {message}", self.path.display()), help })
-            }
+            Err(error) => Err(WriteProblem::Unreadable(self.path.clone(), error)),
         }
     }
 
     /// Replaces the file's content by `text`, durably.
     pub(crate) fn replace(&self, text: &str) -> Result<(), WriteProblem> {
-        let write = |error: io::Error| WriteProblem::io("write", &self.path, &error);
+        let write = WriteProblem::failed("write", &self.path);
         let mut new = Builder::new().prefix(".users-").tempfile_in(&self.folder_path).map_err(write)?;
         self.copy_ownership(new.as_file())?;
         new.write_all(text.as_bytes()).map_err(write)?;
@@ -103,7 +113,7 @@ impl LockedFile {
     /// Gives the new file the owner, group and mode of the old one. The mode is set last: changing the owner may clear
     /// mode bits, and until then no other user can open the file.
     fn copy_ownership(&self, new: &File) -> Result<(), WriteProblem> {
-        let keep = |error: io::Error| WriteProblem::io("keep owner, group and mode of", &self.path, &error);
+        let keep = WriteProblem::failed("keep owner, group and mode of", &self.path);
         let mode = match fs::metadata(&self.path) {
             Ok(old) => {
                 let own = new.metadata().map_err(keep)?;
@@ -143,11 +153,8 @@ pub(crate) fn may_replace(path: &Path) -> bool {
 fn real_path(path: &Path) -> Result<PathBuf, WriteProblem> {
     match fs::canonicalize(path) {
         Ok(real) => Ok(real),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(WriteProblem::io("find", path, &error)),
-        Err(_) if path.is_symlink() => {
-            let message = format!("{} is a broken symbolic link", path.display());
-            Err(WriteProblem::new(message, "remove the link, or create the file that it points to"))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(WriteProblem::failed("find", path)(error)),
+        Err(_) if path.is_symlink() => Err(WriteProblem::BrokenLink(path.to_owned())),
         Err(_) => Ok(path.to_owned()),
     }
 }
@@ -157,11 +164,10 @@ fn wait_for(folder: &File, path: &Path, tries: u32) -> Result<(), WriteProblem> 
         match folder.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
-            Err(TryLockError::Error(error)) => return Err(WriteProblem::io("lock the folder", path, &error)),
+            Err(TryLockError::Error(error)) => return Err(WriteProblem::failed("lock the folder", path)(error)),
         }
     }
-    let message = format!("another command is changing users in {}", path.display());
-    Err(WriteProblem::new(message, "try again when it is done; see who it is with: lsof +d FOLDER"))
+    Err(WriteProblem::Locked(path.to_owned()))
 }
 
 #[cfg(test)]
@@ -175,7 +181,7 @@ mod tests {
     }
 
     fn replace(path: &Path, text: &str) -> Result<(), String> {
-        let message = |problem: WriteProblem| format!("{}: {}", problem.message, problem.help);
+        let message = |problem: WriteProblem| format!("{problem}: {}", problem.help());
         LockedFile::lock(path).and_then(|file| file.replace(text)).map_err(message)
     }
 
@@ -225,7 +231,7 @@ mod tests {
         let path = folder.path().join("users.toml");
         let first = LockedFile::lock(&path).unwrap();
         let second = LockedFile::lock_within(&path, 1).unwrap_err();
-        assert!(second.message.starts_with("another command is changing users in"), "{}", second.message);
+        assert!(matches!(second, WriteProblem::Locked(_)), "{second}");
         drop(first);
         assert!(LockedFile::lock_within(&path, 1).is_ok());
     }

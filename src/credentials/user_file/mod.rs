@@ -20,28 +20,26 @@ pub(crate) mod fields;
 pub mod htpasswd;
 pub(crate) mod lock;
 pub(crate) mod method;
+pub(crate) mod read;
 pub(crate) mod reader;
 mod status;
 
 use std::collections::HashMap;
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use self::htpasswd::{HtpasswdLines, WeakHashes};
+use self::read::{ReadError, read_private};
 use crate::audit::UserChangeKind;
-use crate::credentials::problem::{FileProblem, FileProblems};
+use crate::credentials::problem::FileProblems;
 use crate::credentials::stored_hash::{StoredHash, WorkFactor, most_common_work};
+use crate::values::file_problem::FileProblem;
 use crate::values::identity::{Identity, UserKey};
 
 /// The maximum number of users in one file.
 pub(crate) const MAX_USERS: usize = 100_000;
-/// The largest file, in bytes.
-pub(crate) const MAX_FILE: u64 = 64 * 1024 * 1024;
 /// What to do about a file above these limits.
 pub(crate) const TOO_MANY: &str = "remove users: larger files are not supported";
 /// The [`UserKey::source`] of these users.
@@ -95,12 +93,12 @@ impl Users {
     ///
     /// The errors are all problems of the file: it is neither such a TOML file nor an htpasswd file, others than its
     /// owner and group may read it, others than its owner may write it, it has more than [`MAX_USERS`] users or more
-    /// than [`MAX_FILE`] bytes. Invalid lines of an htpasswd file are not errors: see [`Users::bad_lines`].
+    /// than [`read::MAX_FILE`] bytes. Invalid lines of an htpasswd file are not errors: see [`Users::bad_lines`].
     pub(crate) fn load(path: &Path, weak: WeakHashes) -> Result<Self, FileProblems> {
-        match read_file(path) {
+        match read_private(path) {
             Ok(text) => Self::parse_any(path, &text, weak),
             Err(ReadError::Absent) => Ok(Self::none()),
-            Err(ReadError::Unfit { message, help }) => Err(FileProblems::whole_file(path, message, help)),
+            Err(error) => Err(FileProblems::whole_file(path, error.to_string(), error.help())),
         }
     }
 
@@ -213,82 +211,6 @@ pub(crate) fn no_users_message(path: &Path) -> String {
         return format!("no users yet in {path}: nobody can sign in. Type: htpasswd -B -c {path} NAME");
     }
     format!("no users yet in {path}: nobody can sign in. Type: exeunt user set NAME --file {path}")
-}
-
-/// Why a file could not be read.
-pub(crate) enum ReadError {
-    /// The file does not exist.
-    Absent,
-    /// The file exists and is refused.
-    Unfit {
-        /// What is wrong.
-        message: String,
-        /// What to do.
-        help: String,
-    },
-}
-
-impl ReadError {
-    fn unusable(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Unfit { message: message.into(), help: help.into() }
-    }
-
-    fn not_utf8() -> Self {
-        Self::unusable("this file is not UTF-8", "save it as UTF-8")
-    }
-
-    fn failed(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => Self::Absent,
-            io::ErrorKind::PermissionDenied => Self::unusable(
-                "permission denied",
-                "run as a user who may read this file, or give it to that user's group: chgrp GROUP FILE",
-            ),
-            _ => Self::unusable(format!("this file cannot be read: {error}"), "see what is at this path: ls -l"),
-        }
-    }
-}
-
-/// Reads a file whose mode [`check_mode`] accepts. In an htpasswd file a line that is not UTF-8 is a bad line.
-fn read_file(path: &Path) -> Result<String, ReadError> {
-    let (bytes, metadata) = read_bytes(path)?;
-    check_mode(path, metadata.permissions().mode())?;
-    let as_text = |text: String| if htpasswd::is_htpasswd(path, &text) { Ok(text) } else { Err(ReadError::not_utf8()) };
-    String::from_utf8(bytes).or_else(|error| as_text(String::from_utf8_lossy(error.as_bytes()).into_owned()))
-}
-
-/// Reads a regular file of at most [`MAX_FILE`] bytes of UTF-8, whatever its permissions.
-pub(crate) fn read_any(path: &Path) -> Result<(String, Metadata), ReadError> {
-    let (bytes, metadata) = read_bytes(path)?;
-    Ok((String::from_utf8(bytes).map_err(|_| ReadError::not_utf8())?, metadata))
-}
-
-fn read_bytes(path: &Path) -> Result<(Vec<u8>, Metadata), ReadError> {
-    // Checked before it is opened: opening a named pipe would wait for a writer.
-    if !path.metadata().map_err(|error| ReadError::failed(&error))?.is_file() {
-        return Err(ReadError::unusable("not a regular file", "write \"users.toml\", or the name of another file"));
-    }
-    let file = File::open(path).map_err(|error| ReadError::failed(&error))?;
-    let metadata = file.metadata().map_err(|error| ReadError::failed(&error))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| ReadError::failed(&error))?;
-    if bytes.len() as u64 > MAX_FILE {
-        let message = format!("this file is larger than {} MiB", MAX_FILE / 1024 / 1024);
-        return Err(ReadError::unusable(message, TOO_MANY));
-    }
-    Ok((bytes, metadata))
-}
-
-/// Read access to the hashes allows guessing offline, and write access to the file allows signing in as any user.
-fn check_mode(path: &Path, mode: u32) -> Result<(), ReadError> {
-    let who = match (mode & 0o022 != 0, mode & 0o004 != 0) {
-        (true, true) => "others may read this file, and more than its owner may write it",
-        (true, false) => "more than its owner may write this file",
-        (false, true) => "others may read this file",
-        (false, false) => return Ok(()),
-    };
-    let message = format!("{who} (mode {:04o})", mode & 0o7777);
-    Err(ReadError::unusable(message, format!("run: chmod 640 {}", path.display())))
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@ use toml::de::{DeTable, DeValue};
 
 use crate::credentials::masking::{mask, mask_values};
 use crate::credentials::password::PasswordHash;
-use crate::credentials::problem::FileProblem;
 use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::fields::{InvalidField, check_groups, check_name, check_text};
 use crate::credentials::user_file::{MAX_USERS, TOO_MANY, UserEntry};
+use crate::values::file_problem::FileProblem;
 use crate::values::identity::Identity;
 use crate::values::nearest_word::nearest;
 

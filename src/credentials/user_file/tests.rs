@@ -1,6 +1,7 @@
 //! Files as they are found in practice, and the messages about them.
 
 use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::credentials::password::Cost;
@@ -275,7 +276,7 @@ fn a_file_that_others_can_use_is_refused() {
 #[test]
 fn files_that_are_not_text_are_refused() {
     assert!(load(0o640, b"\xff").unwrap_err().contains("this file is not UTF-8"));
-    let large = vec![b'#'; usize::try_from(MAX_FILE).unwrap() + 1];
+    let large = vec![b'#'; usize::try_from(read::MAX_FILE).unwrap() + 1];
     assert!(load(0o640, &large).unwrap_err().contains("this file is larger than 64 MiB"));
     let folder = tempfile::tempdir().unwrap();
     let report = Users::load(folder.path(), WeakHashes::Refuse).unwrap_err().to_string();
