@@ -34,7 +34,7 @@ impl Gateway {
     }
 
     /// The number of running exchanges that were refused after reloads, since the start.
-    pub fn refused_again(&self) -> usize {
+    pub(crate) fn refused_again(&self) -> usize {
         self.refused_again.load(Ordering::Relaxed)
     }
 

@@ -201,7 +201,7 @@ impl Gateway {
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn load_sessions(self: &Arc<Self>, pending: PendingEnds) -> Result<usize, Unavailable> {
+    pub(crate) async fn load_sessions(self: &Arc<Self>, pending: PendingEnds) -> Result<usize, Unavailable> {
         self.sessions().take_over(pending);
         self.sessions().load_debts().await?;
         self.load_learned().await?;
@@ -211,7 +211,7 @@ impl Gateway {
     }
 
     /// Saves when sessions were used, and all other changes, before the program ends.
-    pub async fn save_all_uses(&self) {
+    pub(crate) async fn save_all_uses(&self) {
         self.sessions().save_uses(self.pipeline.clock.now(), Duration::ZERO).await;
         self.save_notes().await;
     }

@@ -76,7 +76,7 @@ impl SessionCookie {
     }
 
     /// The same cookies for another configured name.
-    pub fn with_base(&self, base: &str) -> Self {
+    pub(crate) fn with_base(&self, base: &str) -> Self {
         let scheme = if self.secure { Scheme::Https } else { Scheme::Http };
         Self::new(base, scheme, self.same_site)
     }

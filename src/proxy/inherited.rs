@@ -20,7 +20,7 @@ impl Inherited {
     ///
     /// # Errors
     /// Something other than a listening stream socket was handed over.
-    pub fn from_environment() -> io::Result<Self> {
+    pub(crate) fn from_environment() -> io::Result<Self> {
         let (mut sockets, mut inherited) = (ListenFd::from_env(), Self::default());
         for at in 0..sockets.len() {
             // A socket that is not a TCP socket is tried as a unix socket next.

@@ -53,7 +53,7 @@ pub fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, BindError> {
 ///
 /// # Errors
 /// Like [`bind`].
-pub fn bind_or_take(addresses: &[ListenAddress], inherited: &mut Inherited) -> Result<Vec<Listener>, BindError> {
+pub(crate) fn bind_or_take(addresses: &[ListenAddress], inherited: &mut Inherited) -> Result<Vec<Listener>, BindError> {
     let mut bind_one = |address: &ListenAddress| {
         let listener = match address {
             ListenAddress::Tcp(socket) => match inherited.take_tcp(*socket) {

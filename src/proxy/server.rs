@@ -104,7 +104,7 @@ impl Server {
 
     /// Has all running exchanges judged again that were judged by an older configuration, and waits until that is done.
     /// An exchange that is just connecting to its upstream may be judged later, before its head is sent.
-    pub async fn judge_again(&self, generation: u64) {
+    pub(crate) async fn judge_again(&self, generation: u64) {
         let is_awaited = |connection: &Connection| connection.wake_if_judged_before(generation);
         let all_judged = async {
             while self.control.table.count_if(is_awaited) > 0 {

@@ -50,7 +50,7 @@ impl Cut {
     }
 
     /// Asks the exchange to end, because the changed configuration would refuse it.
-    pub fn signal_refused(&self, grace: Duration) {
+    pub(crate) fn signal_refused(&self, grace: Duration) {
         self.ask(BY_RULES, grace);
     }
 

@@ -71,7 +71,7 @@ impl PendingEnds {
     ///
     /// # Errors
     /// As for [`Self::open`], or another gateway uses the file.
-    pub fn open_alone(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open_alone(path: &Path) -> io::Result<Self> {
         let ends = Self::open(path)?;
         flock(&ends.file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
             io::Error::other("another gateway uses it; stop that one, or give each its own state folder")

@@ -162,7 +162,7 @@ impl SessionTable {
 
     /// Replaces the limits. New timeouts apply to existing sessions as well. If there are more sessions than the new
     /// limits allow, none is ended: these limits apply at the next sign-in.
-    pub fn set_limits(&self, settings: SessionSettings) {
+    pub(crate) fn set_limits(&self, settings: SessionSettings) {
         let before = self.lifetime();
         self.limits.set(settings);
         let Lifetime { idle, absolute } = settings.lifetime;

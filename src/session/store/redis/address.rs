@@ -94,19 +94,19 @@ impl RedisAddress {
 
     /// Sets the password.
     #[must_use]
-    pub fn with_password(self, password: Zeroizing<String>) -> Self {
+    pub(crate) fn with_password(self, password: Zeroizing<String>) -> Self {
         Self { password: Some(password), ..self }
     }
 
     /// Trusts only these certificates (PEM).
     #[must_use]
-    pub fn with_authorities(self, pem: &[u8]) -> Self {
+    pub(crate) fn with_authorities(self, pem: &[u8]) -> Self {
         Self { authorities: Some(pem.into()), ..self }
     }
 
     /// Sets the number of Redis replicas that have to confirm important writes.
     #[must_use]
-    pub fn with_replicas(self, replicas: u32) -> Self {
+    pub(crate) fn with_replicas(self, replicas: u32) -> Self {
         Self { replicas, ..self }
     }
 

@@ -17,7 +17,7 @@ impl RedisStore {
     ///
     /// # Errors
     /// [`Unavailable`]: the server does not answer.
-    pub async fn is_in_use(&self) -> Result<bool, Unavailable> {
+    pub(crate) async fn is_in_use(&self) -> Result<bool, Unavailable> {
         let link = &self.shared.link;
         let mut first = link.others().await?;
         first.retain(|_, said| said != LEFT);

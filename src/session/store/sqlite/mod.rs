@@ -57,7 +57,7 @@ impl SqliteStore {
     }
 
     /// The problem of the last call that failed, since it was last asked for.
-    pub fn last_problem(&self) -> Option<StoreProblem> {
+    pub(crate) fn last_problem(&self) -> Option<StoreProblem> {
         self.writer.last_error().map(|error| StoreProblem::of(&self.path, &error))
     }
 

@@ -49,7 +49,7 @@ fn contents(connection: &Connection) -> rusqlite::Result<Contents> {
 ///
 /// # Errors
 /// [`StoreProblem`]: the file cannot be used, or a gateway uses it.
-pub fn vacuum(path: &Path) -> Result<Contents, StoreProblem> {
+pub(crate) fn vacuum(path: &Path) -> Result<Contents, StoreProblem> {
     // First, since opening would create a missing file.
     check(path)?;
     let opened = file::open(path)?;
