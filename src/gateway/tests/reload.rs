@@ -1,10 +1,19 @@
 //! A running gateway with a new configuration.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::credentials::account_status::AccountStatus;
+use crate::credentials::methods::{Means, SignInMethod, SignInMethods, Verdict};
+use crate::credentials::stored_hash::StoredHash;
+use crate::credentials::username_password::UsernamePassword;
+use crate::gateway::assembled::Assembled;
+use crate::session::record::Session;
+use crate::values::identity::UserKey;
 
 const ALICE: &str = "username=alice&password=wonder+land";
 /// The hashes of alice's password and of another one.
@@ -171,4 +180,52 @@ async fn programs_that_send_a_password_are_checked_by_the_new_file() {
     assert!(running.has_ended());
     let Received::Answer(reply) = harness.receive_later("GET", "/x", &basic).await else { panic!("let in") };
     assert_eq!(reply.status, 401);
+}
+
+/// Users on a server: with what it last said of them, and whether it was asked again.
+#[derive(Debug)]
+struct UserServer(Option<AccountStatus>, AtomicBool);
+
+#[async_trait]
+impl SignInMethod for UserServer {
+    fn name(&self) -> &'static str {
+        "server"
+    }
+
+    fn source(&self) -> Option<&str> {
+        Some("file")
+    }
+
+    async fn judge(&self, _: &UsernamePassword, _: &Password, _: Means<'_>) -> Verdict {
+        Verdict::Absent
+    }
+
+    fn decoy(&self, _: &UsernamePassword) -> Option<StoredHash> {
+        None
+    }
+
+    async fn refresh(&self, sessions: &[Arc<Session>]) {
+        self.1.store(sessions.len() == 1, Ordering::Relaxed);
+    }
+
+    fn status_of(&self, _: &UserKey) -> Option<AccountStatus> {
+        assert!(self.1.load(Ordering::Relaxed), "it is asked before the review");
+        self.0.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_does_not_answer_ends_no_session() {
+    for (status, ended) in [(None, 0), (Some(AccountStatus::Removed), 1)] {
+        let harness = harness_with(|settings| settings.users = alice());
+        let cookie = harness.sign_in("alice").await;
+        let gateway = &harness.gateway;
+        let keys = Arc::clone(&gateway.assembled.load().keys);
+        let counted = (&gateway.pipeline.clock, gateway.pipeline.log.metrics());
+        let mut assembled = Assembled::new(settings(), keys, &gateway.upstreams, counted).unwrap();
+        assembled.methods = SignInMethods::new(vec![Box::new(UserServer(status, AtomicBool::new(false)))]);
+        gateway.assembled.store(Arc::new(assembled));
+        assert_eq!(gateway.review_sessions(None).await, ended);
+        assert_eq!(harness.is_signed_in(&cookie), ended == 0);
+    }
 }
