@@ -67,8 +67,8 @@ mod tests {
 
     fn of(cookies: Option<&'static str>, accepted: Option<&'static str>) -> ShopLanguage {
         let mut headers = HeaderMap::new();
-        cookies.map(|value| headers.insert(COOKIE_HEADER, value.parse().unwrap()));
-        accepted.map(|value| headers.insert(ACCEPT_LANGUAGE, value.parse().unwrap()));
+        headers.extend(cookies.map(|value| (COOKIE_HEADER, value.parse().unwrap())));
+        headers.extend(accepted.map(|value| (ACCEPT_LANGUAGE, value.parse().unwrap())));
         ShopLanguage::of(&headers)
     }
 

@@ -162,7 +162,9 @@ impl VerifiedTable {
     fn insert(&mut self, user: Box<str>, entry: VerifiedEntry) {
         if self.by_user.len() >= CAPACITY {
             let first = self.by_user.iter().min_by_key(|(_, entry)| entry.verified).map(|(user, _)| user.clone());
-            first.and_then(|user| self.by_user.remove(&user));
+            if let Some(first) = first {
+                self.by_user.remove(&first);
+            }
         }
         self.by_user.insert(user, entry);
     }
@@ -206,7 +208,9 @@ impl CheckInProgress<'_> {
 /// The next request starts a new check.
 impl Drop for CheckInProgress<'_> {
     fn drop(&mut self) {
-        self.code.as_ref().and_then(|code| self.verified.under_way.lock().remove(code));
+        if let Some(code) = &self.code {
+            self.verified.under_way.lock().remove(code);
+        }
     }
 }
 

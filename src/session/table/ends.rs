@@ -277,7 +277,9 @@ impl SessionTable {
         // before is found here.
         backing.dead.ended_elsewhere(*name);
         let session = self.by_key.get(name)?;
-        session.mark_alone(cause).then(|| self.remove(&session));
+        if session.mark_alone(cause) {
+            self.remove(&session);
+        }
         Some(session)
     }
 }
