@@ -37,12 +37,12 @@ pub enum Request {
     /// `POST /logout`, each time of another session.
     Logout,
     /// A signed-in browser's request for a path that is costly to check: a beginning, and a piece that is repeated up
-    /// to [`LONGEST_PATH`].
+    /// to [`MAX_PATH_LENGTH`].
     Path(&'static str, &'static str),
 }
 
 /// The longest path with escapes that the gateway accepts, in bytes. It may have 64 slashes.
-const LONGEST_PATH: usize = 1400;
+const MAX_PATH_LENGTH: usize = 1400;
 
 const SILENT: bool = false;
 const LOGGING: bool = true;
@@ -134,7 +134,7 @@ impl Request {
         let path;
         let (line, rest) = match self {
             Self::Path(begin, piece) => {
-                path = format!("GET {begin}{} HTTP/1.1", piece.repeat((LONGEST_PATH - begin.len()) / piece.len()));
+                path = format!("GET {begin}{} HTTP/1.1", piece.repeat((MAX_PATH_LENGTH - begin.len()) / piece.len()));
                 (path.as_str(), "\r\n")
             }
             Self::Page | Self::Vaulted | Self::Bare | Self::Stranger => ("GET /shop/items/?page=2 HTTP/1.1", "\r\n"),

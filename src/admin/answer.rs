@@ -104,7 +104,7 @@ impl<'a> AdminRequest<'a> {
                 (Act::RevokeUser, Some(user), all_revoked(receipts))
             }
         };
-        operator::note(operator, (act, about.as_deref()), done, gateway).await;
+        operator::log_operation(operator, (act, about.as_deref()), done, gateway).await;
         reply
     }
 }

@@ -22,7 +22,7 @@ use crate::values::reply::Reply;
 /// The maximum number of concurrent connections; further ones wait.
 const CONNECTIONS: usize = 16;
 /// The maximum duration of a connection.
-const LIFE: Duration = Duration::from_secs(30);
+const MAX_LIFETIME: Duration = Duration::from_secs(30);
 /// The pause after a failed accept, for instance without free file descriptors.
 const RECOVER: Duration = Duration::from_millis(100);
 
@@ -85,7 +85,7 @@ pub(super) async fn serve<L: Listen, F>(
             let conversation =
                 http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
             // A client that disconnects or exceeds the time is not an error.
-            let _ = tokio::time::timeout(LIFE, conversation).await;
+            let _ = tokio::time::timeout(MAX_LIFETIME, conversation).await;
         });
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct OperationResult {
 }
 
 /// Writes a request that changes something to the audit log.
-pub(super) async fn note(
+pub(super) async fn log_operation(
     operator: Operator,
     (act, about): (Act, Option<&str>),
     OperationResult { done, sessions_ended }: OperationResult,

@@ -17,7 +17,7 @@ use crate::proxy::unix_socket::{self, SocketFile};
 use crate::values::reply::Reply;
 
 /// The answer to an internal error of the program.
-const FAULT: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
+const INTERNAL_ERROR: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
 
 /// The bound socket. Its file is removed when it is dropped.
 #[derive(Debug)]
@@ -59,7 +59,11 @@ impl AdminSocket {
                 }
             };
             // In its own task, so that it is completed and audited even if the caller disconnects.
-            async { tokio::spawn(work).await.unwrap_or_else(|_| Reply::json(FAULT, &json!({ "error": "internal" }))) }
+            async {
+                tokio::spawn(work)
+                    .await
+                    .unwrap_or_else(|_| Reply::json(INTERNAL_ERROR, &json!({ "error": "internal" })))
+            }
         };
         connections::serve(&self.listener, answer).await;
     }

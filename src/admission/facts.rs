@@ -10,7 +10,7 @@ use crate::http1::provenance::Provenance;
 use crate::routes::methods;
 use crate::values::device::Device;
 use crate::values::origin::{Authority, Origin};
-use crate::values::own_hosts::{HostId, NotOwn, OwnHosts};
+use crate::values::own_hosts::{HostId, HostRefusal, OwnHosts};
 use crate::values::reason::{Reason, Refusal};
 use crate::values::remembered_key::RememberedKey;
 use crate::values::target::{ASTERISK, Target};
@@ -183,11 +183,11 @@ fn authority<'a>(headers: &'a dyn Headers, target: &Target<'_>) -> Result<&'a st
 
 /// The answer does not list the names that are served: not even for local clients, since behind a proxy on this machine
 /// every client seems to be local.
-fn not_own(problem: NotOwn) -> Refusal {
+fn not_own(problem: HostRefusal) -> Refusal {
     match problem {
-        NotOwn::Missing => Reason::HostMissing.into(),
-        NotOwn::Malformed => Reason::HeadMalformed.into(),
-        NotOwn::Foreign => Reason::HostNotServed.into(),
+        HostRefusal::Missing => Reason::HostMissing.into(),
+        HostRefusal::Malformed => Reason::HeadMalformed.into(),
+        HostRefusal::Foreign => Reason::HostNotServed.into(),
     }
 }
 

@@ -61,7 +61,7 @@ impl PublicAddress<'_> {
     /// The public form of an address that is the application's internal one; `None` for every other address.
     fn public(&self, absolute: &AbsoluteAddress) -> Option<Origin> {
         let origin =
-            if self.is_the_applications(absolute) { self.asked_origin()? } else { self.of_an_own_host(absolute)? };
+            if self.is_the_applications(absolute) { self.asked_origin()? } else { self.of_own_host(absolute)? };
         let lowers = absolute.scheme == Scheme::Https && origin.scheme == Scheme::Http;
         (!lowers).then_some(origin)
     }
@@ -76,7 +76,7 @@ impl PublicAddress<'_> {
 
     /// An address at one of the gateway's hosts that the application has put together wrongly: with the port that it
     /// listens on, or with http although browsers use https.
-    fn of_an_own_host(&self, absolute: &AbsoluteAddress) -> Option<Origin> {
+    fn of_own_host(&self, absolute: &AbsoluteAddress) -> Option<Origin> {
         let asked = self.asked_origin()?;
         let id = self.hosts.host_id(&absolute.host)?;
         let same = self.hosts.host_id(&asked.host) == Some(id);

@@ -110,7 +110,7 @@ impl HeadRules {
 
     fn is_claim(&self, line: &HeadLine, name: &[u8], route: &Route, by_trusted_proxy: bool) -> bool {
         let passes = |name: HeaderName| route.pass_headers.pass(&name, by_trusted_proxy);
-        let claimed = !line.is_plain || self.own.claims_plain(name);
+        let claimed = !line.is_plain || self.own.claims_lower_case(name);
         claimed && !HeaderName::from_bytes(name).is_ok_and(passes)
     }
 }

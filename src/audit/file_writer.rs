@@ -17,7 +17,7 @@ use crate::values::time::{Clock, Moment};
 /// The time between attempts to write.
 const RETRY: Duration = Duration::from_secs(1);
 /// The time between log messages while the file cannot be written.
-const REMINDER: Duration = Duration::from_secs(60);
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Queues events for the thread. Dropping it ends the thread, after it has written the queued events.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ impl AuditFileWriter {
 
     fn report_failure(&mut self, error: &io::Error) {
         let now = self.clock.now();
-        if self.reported.is_some_and(|reported| now.duration_since(reported) < REMINDER) {
+        if self.reported.is_some_and(|reported| now.duration_since(reported) < REPORT_INTERVAL) {
             return;
         }
         self.reported = Some(now);

@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::values::time::{Clock, WallTime};
 
 /// Access lines are written in pieces of at most this many bytes, so that an event waits for one piece at most.
-const PIECE: usize = 64 * 1024;
+const MAX_WRITE: usize = 64 * 1024;
 
 /// A handle of the log. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -245,9 +245,9 @@ fn overflow(lost: DroppedLines, at: WallTime, format: Format, out: &mut Vec<u8>)
     line.end();
 }
 
-/// Complete lines, at most [`PIECE`] bytes of them.
+/// Complete lines, at most [`MAX_WRITE`] bytes of them.
 fn first_lines(lines: &[u8]) -> &[u8] {
-    let Some(most) = lines.get(..PIECE) else { return lines };
-    let end = memchr::memrchr(b'\n', most).map_or(PIECE, |at| at + 1);
+    let Some(most) = lines.get(..MAX_WRITE) else { return lines };
+    let end = memchr::memrchr(b'\n', most).map_or(MAX_WRITE, |at| at + 1);
     most.get(..end).unwrap_or(most)
 }

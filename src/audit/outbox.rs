@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::record::AuditRecord;
 
 /// The capacity of the queue, in events.
-const ROOM: usize = 10_000;
+const CAPACITY: usize = 10_000;
 /// The capacity of the queue for events that unauthenticated clients can cause.
 const UNAUTHENTICATED_ROOM: usize = 1000;
 
@@ -45,7 +45,7 @@ impl Outbox {
         let mut state = self.state.lock();
         let (queue, room) = match record.is_unauthenticated {
             true => (&mut state.unauthenticated, UNAUTHENTICATED_ROOM),
-            false => (&mut state.own, ROOM),
+            false => (&mut state.own, CAPACITY),
         };
         let fits = queue.len() < room;
         if fits {
@@ -123,12 +123,12 @@ mod tests {
     #[tokio::test]
     async fn events_of_unauthenticated_clients_go_last_and_have_a_smaller_queue() {
         let outbox = Outbox::default();
-        let taken = (0..3 * ROOM).filter(|number| outbox.push(&record(*number, true))).count();
+        let taken = (0..3 * CAPACITY).filter(|number| outbox.push(&record(*number, true))).count();
         assert_eq!(taken, UNAUTHENTICATED_ROOM);
         assert!(outbox.push(&record(77, false)));
         assert_eq!(outbox.next().await.unwrap().id, "77");
         assert_eq!(outbox.next().await.unwrap().id, "0");
-        assert_eq!((1..2 * ROOM).filter(|number| outbox.push(&record(*number, false))).count(), ROOM);
+        assert_eq!((1..2 * CAPACITY).filter(|number| outbox.push(&record(*number, false))).count(), CAPACITY);
     }
 
     #[tokio::test]

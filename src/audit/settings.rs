@@ -53,7 +53,7 @@ const PREFIX: &str = "whsec_";
 /// The minimum and maximum length of a secret in bytes, by the same specification.
 const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 /// The maximum number of secrets.
-const MOST: usize = 4;
+const MAX_SECRETS: usize = 4;
 
 /// Why a file has no usable secrets. Its message follows the file's name, and says what to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -64,7 +64,7 @@ pub(crate) enum WebhookSecretsError {
     /// Nothing but blank lines.
     #[error("contains no secret: write a line made by openssl rand -hex 32")]
     None,
-    /// More than [`MOST`].
+    /// More than [`MAX_SECRETS`].
     #[error("contains more than four secrets: remove those that the receiver no longer needs")]
     TooMany,
     /// After [`PREFIX`].
@@ -80,10 +80,10 @@ impl WebhookSecrets {
     pub(crate) fn parse(content: &[u8]) -> Result<Self, WebhookSecretsError> {
         let text = std::str::from_utf8(content).map_err(|_| WebhookSecretsError::NotText)?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let secrets: Vec<_> = lines.take(MOST + 1).map(secret).collect::<Result<_, _>>()?;
+        let secrets: Vec<_> = lines.take(MAX_SECRETS + 1).map(secret).collect::<Result<_, _>>()?;
         match secrets.len() {
             0 => Err(WebhookSecretsError::None),
-            1..=MOST => Ok(Self(secrets)),
+            1..=MAX_SECRETS => Ok(Self(secrets)),
             _ => Err(WebhookSecretsError::TooMany),
         }
     }

@@ -22,7 +22,7 @@ use crate::outbound::{OutboundClient, OutboundError};
 use crate::values::time::{Clock, WallTime};
 
 /// The timeout of one attempt.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// The maximum number of attempts for one event.
 const ATTEMPTS: u32 = 12;
 
@@ -125,7 +125,7 @@ impl Delivery {
     /// Sends an event, with retries; `false` if it is given up. `down` says whether the last attempt of all failed.
     async fn deliver(&mut self, record: &AuditRecord, down: &mut bool) -> bool {
         for attempt in 0..ATTEMPTS {
-            let failure = match timeout(PATIENCE, self.send(record)).await {
+            let failure = match timeout(TIMEOUT, self.send(record)).await {
                 Ok(Ok(status)) if status.is_success() => {
                     if std::mem::take(down) {
                         tracing::warn!("the audit webhook accepts events again");
@@ -134,7 +134,7 @@ impl Delivery {
                 }
                 Ok(Ok(status)) => format!("status {}", status.as_u16()),
                 Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("no answer within {} seconds", PATIENCE.as_secs()),
+                Err(_) => format!("no answer within {} seconds", TIMEOUT.as_secs()),
             };
             if !std::mem::replace(down, true) {
                 let waiting = self.outbox.waiting();

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use nix::unistd::Uid;
 
-use crate::config::{self, Look, Machine, Report, Settings, StoreChoice, Version};
+use crate::config::{self, CheckOptions, Machine, Report, Settings, StoreChoice, Version};
 use crate::values::own_hosts::OwnHosts;
 
 use super::{Configuration, configured, keys, print, terminal};
@@ -23,7 +23,8 @@ pub(super) struct CheckArgs {
 
 /// Reports every problem.
 pub(super) fn command(check: &CheckArgs) -> ExitCode {
-    let look = |path: &Path| Look { machine: Machine::this(path, env::var_os("STATE_DIRECTORY")), since: check.since };
+    let look =
+        |path: &Path| CheckOptions { machine: Machine::this(path, env::var_os("STATE_DIRECTORY")), since: check.since };
     match read(&check.which, |path| config::check(path, &look(path))) {
         Ok(Loaded { path, warnings, settings }) => {
             show(&warnings);
@@ -82,7 +83,7 @@ fn read(which: &Configuration, read: impl FnOnce(&Path) -> ConfigResult) -> Resu
         NotLoaded
     })?;
     if let (None, Ok(metadata)) = (&which.config, path.metadata()) {
-        eprint!("{}", configured::foreign(&path, &metadata, Uid::effective()).unwrap_or_default());
+        eprint!("{}", configured::ownership_notice(&path, &metadata, Uid::effective()).unwrap_or_default());
     }
     match read(&path) {
         Ok((settings, warnings)) => Ok(Loaded { path, settings, warnings }),

@@ -37,7 +37,7 @@ impl ConfigFile {
             return read(path)?.map(|(found, _)| Some(found)).ok_or_else(absent);
         }
         let Some((found, metadata)) = first_of(DEFAULT_FILES.map(Path::new))? else { return Ok(None) };
-        eprint!("{}", foreign(&found.path, &metadata, Uid::effective()).unwrap_or_default());
+        eprint!("{}", ownership_notice(&found.path, &metadata, Uid::effective()).unwrap_or_default());
         Ok(Some(found))
     }
 }
@@ -80,7 +80,7 @@ fn read(path: &Path) -> Result<Option<(FoundConfig, Metadata)>, CommandError> {
 
 /// The warning for root about a configuration that another user can change: the file decides which files are written
 /// and which socket is used.
-pub(super) fn foreign(path: &Path, metadata: &Metadata, who: Uid) -> Option<String> {
+pub(super) fn ownership_notice(path: &Path, metadata: &Metadata, who: Uid) -> Option<String> {
     let link = path.symlink_metadata().map(|link| link.uid());
     let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
     let folder = folder.and_then(|folder| folder.metadata().ok()).map(|folder| folder.uid());
@@ -133,7 +133,7 @@ mod tests {
         let [file, link] = ["config.toml", "link.toml"].map(|name| folder.path().join(name));
         fs::write(&file, "").unwrap();
         symlink(&file, &link).unwrap();
-        let told = |path: &Path, who: u32| foreign(path, &path.metadata().unwrap(), Uid::from_raw(who));
+        let told = |path: &Path, who: u32| ownership_notice(path, &path.metadata().unwrap(), Uid::from_raw(who));
         let owner = file.metadata().unwrap().uid();
         assert!(told(&file, owner.max(1)).is_none(), "other users get no warning");
         assert_eq!(told(&file, 0).is_some(), owner != 0);

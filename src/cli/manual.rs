@@ -34,7 +34,7 @@ fn page() -> io::Result<Vec<u8>> {
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
-    remarks(&command, &mut page)?;
+    help_paragraphs(&command, &mut page)?;
     sections_of(&command, &mut page)?;
     Ok(page)
 }
@@ -48,14 +48,14 @@ fn sections_of(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
         man.render_synopsis_section(&mut *page)?;
         man.render_description_section(&mut *page)?;
         man.render_options_section(&mut *page)?;
-        remarks(command, page)?;
+        help_paragraphs(command, page)?;
         sections_of(command, page)?;
     }
     Ok(())
 }
 
 /// The text below a command's options. Examples keep their lines; paragraphs of one line are reflowed.
-fn remarks(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
+fn help_paragraphs(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
     let Some(text) = command.get_after_help() else { return Ok(()) };
     for block in text.to_string().split("\n\n") {
         let keeps_lines = block.contains('\n');

@@ -22,7 +22,7 @@ pub(super) fn write_to(log: &Log) {
     let filter = chosen.and(discreet.with_max_level_hint(LevelFilter::TRACE));
     let messages = log.clone();
     let lines = fmt::layer()
-        .event_format(InFormatOf::new(log.clone()))
+        .event_format(MessageFormat::new(log.clone()))
         .with_writer(move || messages.messages())
         .with_ansi(io::stderr().is_terminal());
     // It fails only if a subscriber is already set, when this runs within another program.
@@ -35,13 +35,13 @@ pub(super) fn write_to(log: &Log) {
 }
 
 /// Uses the log's current format for each message: a reload may change it.
-struct InFormatOf {
+struct MessageFormat {
     log: Log,
     text: Lines<Full>,
     json: Lines<Json>,
 }
 
-impl InFormatOf {
+impl MessageFormat {
     fn new(log: Log) -> Self {
         let text = fmt::format().with_target(false);
         let json = text.clone().json().flatten_event(true).with_current_span(false).with_span_list(false);
@@ -49,7 +49,7 @@ impl InFormatOf {
     }
 }
 
-impl<S, N> FormatEvent<S, N> for InFormatOf
+impl<S, N> FormatEvent<S, N> for MessageFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -71,7 +71,7 @@ mod tests {
     fn a_message_has_the_format_that_the_log_has_now() {
         let (log, lines) = Log::to_memory(LogSettings { format: Format::Text, access: false });
         let messages = log.clone();
-        let layer = fmt::layer().event_format(InFormatOf::new(log.clone())).with_writer(move || messages.messages());
+        let layer = fmt::layer().event_format(MessageFormat::new(log.clone())).with_writer(move || messages.messages());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer.with_ansi(false)), || {
             for format in [Format::Text, Format::Json, Format::Combined] {
                 log.set(LogSettings { format, access: false });

@@ -3,7 +3,7 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Files besides connections: listeners, the log, the store.
-const OTHERS: u64 = 64;
+const RESERVED_FILES: u64 = 64;
 
 /// Raises the limit as far as the system allows, and warns if that is not enough for `connections`.
 pub(crate) fn raise_limit(connections: usize) {
@@ -21,7 +21,7 @@ pub(crate) fn raise_limit(connections: usize) {
 
 /// The number of files for the clients' connections, as many connections to upstreams, and other files.
 fn needed(connections: usize) -> u64 {
-    (connections as u64).saturating_mul(2).saturating_add(OTHERS)
+    (connections as u64).saturating_mul(2).saturating_add(RESERVED_FILES)
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ impl Running {
     ///
     /// # Errors
     /// It is not running, or it refused; nothing has changed.
-    pub(super) fn reload(&self) -> Result<ReloadReport, Unanswered> {
+    pub(super) fn reload(&self) -> Result<ReloadReport, GatewayRequestError> {
         let (status, answer) = self.request(Method::POST, "/reload")?;
         let unknown =
             |_| CommandError::new("the gateway's answer cannot be read", "check that both have the same version");
@@ -71,18 +71,20 @@ impl Running {
                 "the running gateway has reloaded: {}",
                 counted(reloaded.sessions_ended, "session", "ended")
             )),
-            Err(Unanswered::NotRunning(_)) => Ok("no gateway is running: takes effect at the next start".to_owned()),
-            Err(Unanswered::Failed(problem)) => Err(problem),
+            Err(GatewayRequestError::NotRunning(_)) => {
+                Ok("no gateway is running: takes effect at the next start".to_owned())
+            }
+            Err(GatewayRequestError::Failed(problem)) => Err(problem),
         }
     }
 
-    fn request(&self, method: Method, target: &str) -> Result<(StatusCode, Value), Unanswered> {
+    fn request(&self, method: Method, target: &str) -> Result<(StatusCode, Value), GatewayRequestError> {
         let path = self.socket()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| CommandError::new(error, "free some memory"))?;
         runtime.block_on(client::ask(&path, method, target)).map_err(|error| {
             if error.is_absence() {
-                return Unanswered::NotRunning(path);
+                return GatewayRequestError::NotRunning(path);
             }
             let help = format!(
                 "check that this user may open the admin socket {}, or name another one: --socket FILE",
@@ -95,33 +97,33 @@ impl Running {
 
 /// Why a request to a gateway failed.
 #[derive(Debug)]
-pub(super) enum Unanswered {
+pub(super) enum GatewayRequestError {
     /// No gateway listens on this socket.
     NotRunning(PathBuf),
     /// A gateway listens, and the request failed.
     Failed(CommandError),
 }
 
-impl From<CommandError> for Unanswered {
+impl From<CommandError> for GatewayRequestError {
     fn from(error: CommandError) -> Self {
         Self::Failed(error)
     }
 }
 
-impl From<Unanswered> for CommandError {
-    fn from(unanswered: Unanswered) -> Self {
+impl From<GatewayRequestError> for CommandError {
+    fn from(unanswered: GatewayRequestError) -> Self {
         match unanswered {
-            Unanswered::NotRunning(socket) => Self::new(
+            GatewayRequestError::NotRunning(socket) => Self::new(
                 format!("no gateway is running: no program listens on {}", socket.display()),
                 "start it: exeunt serve; or name its admin socket: --socket FILE",
             ),
-            Unanswered::Failed(error) => error,
+            GatewayRequestError::Failed(error) => error,
         }
     }
 }
 
 /// Encodes a name as a path segment.
-pub(super) fn part(name: &str) -> String {
+pub(super) fn path_segment(name: &str) -> String {
     utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
 }
 
@@ -149,6 +151,6 @@ mod tests {
 
     #[test]
     fn names_stay_one_part_of_an_address() {
-        assert_eq!(part("a/b?c jürgen"), "a%2Fb%3Fc%20j%C3%BCrgen");
+        assert_eq!(path_segment("a/b?c jürgen"), "a%2Fb%3Fc%20j%C3%BCrgen");
     }
 }

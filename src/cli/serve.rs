@@ -42,7 +42,7 @@ pub(super) enum ServeError {
     #[error(transparent)]
     Listen(#[from] BindError),
     /// The same, with what to write, in one line.
-    #[error("{}", in_a_line(.0))]
+    #[error("{}", on_one_line(.0))]
     ListenReport(Report),
     #[error(transparent)]
     Service(#[from] NotServed),
@@ -54,7 +54,7 @@ pub(super) enum ServeError {
     Path(io::Error),
 }
 
-fn in_a_line(report: &Report) -> String {
+fn on_one_line(report: &Report) -> String {
     report.findings().iter().map(|found| format!("{}: {}", found.what, found.write.join("; "))).collect()
 }
 
@@ -196,7 +196,7 @@ pub(super) async fn run(
     log.event(clock.wall(), &Event::Operation(about));
     tokio::select! {
         () = async {
-            tokio::join!(signals.run(server, || on_hangup(reload.as_ref())), service_manager::keep_informed(server));
+            tokio::join!(signals.run(server, || on_hangup(reload.as_ref())), service_manager::report_status(server));
         } => {}
         () = answer_operators(admin.zip(reload.clone()), Arc::clone(gateway), server) => {}
         () = answer_monitoring(monitoring, &service) => {}

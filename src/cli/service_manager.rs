@@ -22,7 +22,7 @@ pub(super) async fn while_reloading<T>(reload: impl Future<Output = T>) -> T {
 
 /// Notifies that the server is ready, pings the watchdog, and notifies when the server begins to stop. Returns when
 /// the server has stopped.
-pub(super) async fn keep_informed(server: &Server) {
+pub(super) async fn report_status(server: &Server) {
     notify(&[NotifyState::Ready]);
     let until_stopped = async {
         server.stopping().await;

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::failure::CommandError;
 use super::print;
-use super::running::{Running, part};
+use super::running::{Running, path_segment};
 use super::table;
 
 use crate::admin::counted;
@@ -199,7 +199,7 @@ fn list(arguments: &List) -> Result<String, CommandError> {
 }
 
 fn show(arguments: &Show) -> Result<String, CommandError> {
-    let session = arguments.running.ask(Method::GET, &format!("/sessions/{}", part(&arguments.session)))?;
+    let session = arguments.running.ask(Method::GET, &format!("/sessions/{}", path_segment(&arguments.session)))?;
     if arguments.json {
         return Ok(json(&session));
     }
@@ -226,8 +226,8 @@ fn words(value: Option<&Value>) -> String {
 fn revoke(arguments: &Revoke) -> Result<String, CommandError> {
     let Revoke { session, conditions, all, yes, json: as_json, running } = arguments;
     let target = match (session, conditions.only_user()) {
-        (Some(session), _) => format!("/sessions/{}", part(session)),
-        (None, Some(user)) => format!("/users/{}/sessions", part(user)),
+        (Some(session), _) => format!("/sessions/{}", path_segment(session)),
+        (None, Some(user)) => format!("/users/{}/sessions", path_segment(user)),
         (None, None) if *all => "/sessions?all=yes".to_owned(),
         (None, None) => format!("/sessions?{}", conditions.query()),
     };

@@ -96,7 +96,7 @@ enum CopyError {
 }
 
 /// The interval of progress messages.
-const NEWS: Duration = Duration::from_secs(2);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Runs the command. Exit code 0, or 1 with what is wrong on standard error.
 pub(super) fn run(command: &Copy) -> ExitCode {
@@ -129,7 +129,7 @@ impl CopyJob<'_> {
         let (target, files) = self.target(to, replace).await?;
         let mut told = self.clock.now();
         let progress = |sessions| {
-            if self.clock.now().duration_since(told) >= NEWS {
+            if self.clock.now().duration_since(told) >= PROGRESS_INTERVAL {
                 told = self.clock.now();
                 eprintln!("{sessions} sessions copied, more to come");
             }
@@ -138,7 +138,7 @@ impl CopyJob<'_> {
         let copied = copied.map_err(|failed| self.failed(failed, (&from, &target)))?;
         // The files are complete only after the store is closed.
         drop(target);
-        files.iter().for_each(|file| give(file));
+        files.iter().for_each(|file| give_to_folder_owner(file));
         Ok(copied)
     }
 
@@ -216,7 +216,7 @@ impl CopyJob<'_> {
 }
 
 /// Gives files that root has created to the owner of their folder, which is the gateway's user.
-fn give(file: &Path) {
+fn give_to_folder_owner(file: &Path) {
     let owner = |path: &Path| fs::metadata(path).map(|metadata| (metadata.uid(), metadata.gid()));
     let Some(folder) = file.parent() else { return };
     if let (Ok((0, _)), Ok((user, group))) = (owner(file), owner(folder))

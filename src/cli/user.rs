@@ -11,7 +11,7 @@ use http::Method;
 
 use super::configured::ConfigFile;
 use super::failure::CommandError;
-use super::running::{Running, part};
+use super::running::{Running, path_segment};
 use super::{print, terminal};
 
 use crate::credentials::password::{Password, hash};
@@ -200,14 +200,14 @@ fn set(arguments: SetUser, ask: PasswordPrompt) -> Result<CommandOutput, Command
         ChangeOutcome::Added => "added to",
         ChangeOutcome::Changed => "changed in",
     };
-    followed(&user, done, &path, file, notice)
+    effect_text(&user, done, &path, file, notice)
 }
 
 fn remove(arguments: RemoveUser) -> Result<CommandOutput, CommandError> {
     let (user, path) = (arguments.user, arguments.file.clone().path()?);
     refuse_htpasswd(&path, "-D", &user)?;
     let ((), notice) = edit(&path, &user, |text| edit::remove(text, &user).map(|text| (text, ())))?;
-    followed(&user, "removed from", &path, arguments.file, notice)
+    effect_text(&user, "removed from", &path, arguments.file, notice)
 }
 
 fn list(arguments: ListUsers) -> Result<CommandOutput, CommandError> {
@@ -227,7 +227,7 @@ fn list(arguments: ListUsers) -> Result<CommandOutput, CommandError> {
 
 fn unban(arguments: &UnbanUser) -> Result<CommandOutput, CommandError> {
     let user = &arguments.user;
-    let answer = arguments.running.ask(Method::DELETE, &format!("/bans/{}", part(user)))?;
+    let answer = arguments.running.ask(Method::DELETE, &format!("/bans/{}", path_segment(user)))?;
     let was_banned = answer.get("was_banned").and_then(serde_json::Value::as_bool).unwrap_or_default();
     let followed = if was_banned {
         "the ban and the count of wrong passwords are removed"
@@ -238,7 +238,7 @@ fn unban(arguments: &UnbanUser) -> Result<CommandOutput, CommandError> {
 }
 
 /// Reloads the gateway that reads this file, and reports the result.
-fn followed(
+fn effect_text(
     user: &str,
     done: &str,
     path: &Path,

@@ -56,7 +56,7 @@ fn explain(text: &str) -> ValueRefusal {
 
 /// The time that a text such as `1.5 hours` or `2W` probably means.
 fn meant(text: &str) -> Option<Duration> {
-    const SPELT: [(&[&str], u64); 6] = [
+    const UNIT_NAMES: [(&[&str], u64); 6] = [
         (&["ms", "msec", "millisecond", "milliseconds"], MILLISECOND),
         (&["s", "sec", "secs", "second", "seconds"], SECOND),
         (&["m", "min", "mins", "minute", "minutes"], MINUTE),
@@ -66,7 +66,7 @@ fn meant(text: &str) -> Option<Duration> {
     ];
     let text: String = text.chars().filter(|sign| !sign.is_whitespace()).collect::<String>().to_ascii_lowercase();
     let (number, unit) = text.split_at_checked(text.find(|sign: char| sign.is_ascii_alphabetic())?)?;
-    let (_, factor) = SPELT.iter().find(|(names, _)| names.contains(&unit))?;
+    let (_, factor) = UNIT_NAMES.iter().find(|(names, _)| names.contains(&unit))?;
     let seconds = number.parse::<f64>().ok()? * Duration::from_millis(*factor).as_secs_f64();
     Duration::try_from_secs_f64(seconds).ok().filter(|meant| *meant < ONE_DAY.saturating_mul(366))
 }

@@ -45,7 +45,7 @@ fn utf16(bytes: &[u8]) -> Option<bool> {
 }
 
 fn report(name: &str, path: &Path, text: &str, span: std::ops::Range<usize>, what: &str, from: &str) -> Report {
-    let file = files::shell(path);
+    let file = files::shell_quoted(path);
     let finding = Finding {
         severity: Severity::Problem,
         key: String::new(),

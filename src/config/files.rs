@@ -17,7 +17,7 @@ pub(crate) fn resolve(folder: &Path, text: &str) -> Result<PathBuf, ValueRefusal
 }
 
 /// A path quoted for a shell.
-pub(crate) fn shell(path: &Path) -> String {
+pub(crate) fn shell_quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |sign: char| sign.is_ascii_alphanumeric() || "/._-+,@%".contains(sign);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }

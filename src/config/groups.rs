@@ -30,7 +30,7 @@ pub(crate) fn check(file: &RawTable<'_>, users: &Users, path: &Path) {
             }
             None => refusal.write(format!("write {}, which are the groups in it", listed(&groups))),
         };
-        let file = files::shell(path);
+        let file = files::shell_quoted(path);
         item.location.warning(
             refusal.write(format!("or put somebody into it: exeunt user set NAME --group {group} --file {file}")),
         );

@@ -9,7 +9,7 @@ use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
 
 use super::raw::RawTable;
 use super::refusal::ValueRefusal;
-use super::{meanings, schema};
+use super::{reserved_headers, schema};
 
 /// Hop-by-hop headers (RFC 9110 7.6.1) and message framing, which cannot be edited.
 const OF_THE_PROTOCOL: &[&str] = &[
@@ -22,7 +22,7 @@ const OF_THE_GATEWAY: &[&str] =
     &["cookie", "set-cookie", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
 
 /// Headers with the user or the client's address, for which a fixed value would be wrong.
-const OF_ONE_PERSON: &[&str] = &[
+const PERSONAL_HEADERS: &[&str] = &[
     "forwarded", "remote-email", "remote-groups", "remote-name", "remote-user", "x-forwarded-email",
     "x-forwarded-groups", "x-forwarded-preferred-username", "x-forwarded-user", "x-real-ip",
 ];
@@ -63,7 +63,7 @@ fn additions(table: &RawTable<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit
 /// A header name that an operator may add or remove.
 fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, ValueRefusal> {
     let name = not_set_by_gateway(text, identity)?;
-    if OF_ONE_PERSON.contains(&name.as_str()) {
+    if PERSONAL_HEADERS.contains(&name.as_str()) {
         return Err(ValueRefusal::new(format!("{text} differs from one user to the next"))
             .write("remove it: the gateway sends the user's identity and address itself, see [identity]"));
     }
@@ -87,7 +87,7 @@ pub(crate) fn for_identity(text: &str) -> Result<HeaderName, ValueRefusal> {
         return Err(ValueRefusal::new(format!("many application servers drop {text}"))
             .write("write \"X-WEBAUTH-USER\", or another name of letters, digits and hyphens"));
     }
-    if meanings::has_one(name.as_str()) {
+    if reserved_headers::has_one(name.as_str()) {
         return Err(ValueRefusal::new(format!("{text} has another meaning for applications"))
             .write("write \"X-WEBAUTH-USER\", or another name that has no meaning yet"));
     }

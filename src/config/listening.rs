@@ -10,7 +10,7 @@ use super::files;
 use super::refusal::ValueRefusal;
 
 /// The number of higher ports that are tried if one is in use.
-const FURTHER: u16 = 20;
+const TRIED_PORTS: u16 = 20;
 
 /// Why the system refused an address, and what to write instead.
 pub(crate) fn refused(address: &ListenAddress, error: &Error) -> ValueRefusal {
@@ -60,7 +60,7 @@ fn free(socket: SocketAddr) -> Option<SocketAddr> {
 }
 
 fn first_free(socket: SocketAddr, is_free: impl Fn(&SocketAddr) -> bool) -> Option<SocketAddr> {
-    let ports = socket.port()..=socket.port().saturating_add(FURTHER);
+    let ports = socket.port()..=socket.port().saturating_add(TRIED_PORTS);
     ports.map(|port| SocketAddr::new(socket.ip(), port)).find(is_free)
 }
 

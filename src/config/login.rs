@@ -71,7 +71,7 @@ pub(crate) fn users(table: &RawTable<'_>, folder: &Path) -> Option<(UsersFile, U
         let what = format!("{} has a user twice: the first line counts", path.display());
         item.location.warning(ValueRefusal::new(what).attach(problems.clone()));
     }
-    if let Some(elsewhere) = elsewhere(&path, item.peek().unwrap_or_default()) {
+    if let Some(elsewhere) = in_current_folder(&path, item.peek().unwrap_or_default()) {
         let what = format!("file not found: {}: relative paths start at the configuration's folder", path.display());
         item.location.warning(ValueRefusal::new(what).write(format!("write \"{elsewhere}\", which exists")));
     } else if users.count() == 0 {
@@ -98,7 +98,7 @@ fn weak_hashes(table: &RawTable<'_>) -> WeakHashes {
 }
 
 /// The existing file that a relative path names from the current folder.
-fn elsewhere(path: &Path, text: &str) -> Option<String> {
+fn in_current_folder(path: &Path, text: &str) -> Option<String> {
     let here = fs::canonicalize(text).ok().filter(|here| !path.exists() && here.is_file())?;
     here.to_str().map(str::to_owned)
 }

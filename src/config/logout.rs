@@ -52,19 +52,19 @@ fn allowed_origins(table: &RawTable<'_>) -> Vec<OriginPattern> {
     let read = |text: &str| {
         let top_level = text.split_once("://*.").filter(|(_, parent)| !parent.contains('.'));
         if let Some(parent) = top_level.and_then(|(_, parent)| Host::parse(parent)) {
-            return Err(anybodys(&parent));
+            return Err(not_a_registrable_domain(&parent));
         }
         let pattern = OriginPattern::parse(text)
             .map_err(|error| ValueRefusal::new(format!("\"{text}\" is not a valid origin")).write(error.to_string()))?;
         match pattern.wildcard_parent().filter(|parent| is_shared(parent)) {
-            Some(parent) => Err(anybodys(parent)),
+            Some(parent) => Err(not_a_registrable_domain(parent)),
             None => Ok(pattern),
         }
     };
     table.list("allowed_origins").iter().filter_map(|item| item.parse(read)).collect()
 }
 
-fn anybodys(parent: &Host) -> ValueRefusal {
+fn not_a_registrable_domain(parent: &Host) -> ValueRefusal {
     let below = |label: &str| Host::parse(&format!("{label}.{parent}"));
     let example =
         ["example", "www.example"].into_iter().find(|label| below(label).is_some_and(|host| !is_shared(&host)));

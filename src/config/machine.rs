@@ -238,7 +238,7 @@ fn readable(file: &RawTable<'_>, path: &Path, service: &ServiceUser) {
         Some((item.location.clone(), path))
     }));
     for (place, path) in places {
-        if let Some(refusal) = service.objection(&path) {
+        if let Some(refusal) = service.access_refusal(&path) {
             place.flaw(refusal);
         }
     }

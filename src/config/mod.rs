@@ -13,11 +13,11 @@ mod changes;
 mod duration;
 mod encoding;
 mod files;
-mod foreign;
 mod groups;
 mod headers;
 mod hosts;
 mod identity;
+mod key_translations;
 mod limits;
 mod listening;
 mod log;
@@ -25,8 +25,6 @@ mod login;
 mod logout;
 mod logout_links;
 mod machine;
-mod meanings;
-mod meant;
 mod origins;
 mod outline;
 mod own_pages;
@@ -37,6 +35,7 @@ pub(crate) mod presets;
 mod raw;
 mod refusal;
 mod report;
+mod reserved_headers;
 mod restart;
 mod routes;
 mod rules;
@@ -46,6 +45,7 @@ mod service_user;
 mod session;
 mod state;
 mod store;
+mod suggestions;
 mod syntax;
 mod toml_values;
 mod unknown;
@@ -157,7 +157,7 @@ fn load_with(path: &Path, start: Option<&StartValues>) -> Result<(Settings, Repo
 #[derive(Clone, Copy, Debug, Default)]
 struct ReadPurpose<'a> {
     /// For `check`, with these further checks.
-    look: Option<&'a Look>,
+    look: Option<&'a CheckOptions>,
     /// For a reload of a program that was started with these values.
     start: Option<&'a StartValues>,
     /// With this store in place of the configured one.
@@ -177,7 +177,7 @@ pub(crate) fn load_for_store(path: &Path, store: &StoreChoice) -> Result<(Settin
 
 /// The checks of `check` besides the file itself.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct CheckOptions {
     /// The system that the gateway is to run on.
     pub machine: Machine,
     /// The version that the configuration was written for, if the changes since are to be noted.
@@ -188,7 +188,7 @@ pub struct Look {
 ///
 /// # Errors
 /// As [`load`]. Findings about the system are in the report beside the settings.
-pub fn check(path: &Path, look: &Look) -> Result<(Settings, Report), Report> {
+pub fn check(path: &Path, look: &CheckOptions) -> Result<(Settings, Report), Report> {
     let name = path.display().to_string();
     let (text, path) = read_file(&name, path)?;
     parse_on(ReadPurpose { look: Some(look), ..ReadPurpose::default() }, &name, &text, &path)
@@ -224,7 +224,7 @@ fn parse_on(purpose: ReadPurpose<'_>, name: &str, text: &str, path: &Path) -> Re
             start.keep(&file, settings);
         }
     }
-    if let (Some(Look { machine, since }), Some(settings)) = (purpose.look, &settings) {
+    if let (Some(CheckOptions { machine, since }), Some(settings)) = (purpose.look, &settings) {
         machine.look(&file, settings, path);
         if let Some(since) = since {
             changes::note(&file, *since);

@@ -70,7 +70,7 @@ fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
 }
 
 /// Why a sign-out must not lead to this page of the gateway; `None` if it may.
-pub(crate) fn objection_after_logout(page: OwnPage<'_>, path: &str) -> Option<ValueRefusal> {
+pub(crate) fn refusal_after_logout(page: OwnPage<'_>, path: &str) -> Option<ValueRefusal> {
     match page {
         OwnPage::Logout => {
             let refusal = ValueRefusal::new(format!("{path} is itself an address that signs out"));

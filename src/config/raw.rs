@@ -13,7 +13,7 @@ use super::refusal::ValueRefusal;
 use super::report::{Finding, Severity};
 use super::schema::Schema;
 use super::toml_values::{grouped, has_tables, kind};
-use super::{meant, unknown};
+use super::{suggestions, unknown};
 
 /// Collects findings.
 #[derive(Debug, Default)]
@@ -170,7 +170,7 @@ impl<'f> RawTable<'f> {
 
     /// Whether a probable misspelling of this key has already been refused.
     pub(crate) fn has_misspelt(&self, key: &str) -> bool {
-        let foreign = |name: &str| super::foreign::find(name).is_some_and(|known| known.key == key);
+        let foreign = |name: &str| super::key_translations::find(name).is_some_and(|known| known.key == key);
         let meant = |name: &str| self.schema.is_some_and(|schema| schema.means(name) == Some(key)) || foreign(name);
         self.values.into_iter().flat_map(DeTable::keys).any(|name| meant(name.get_ref()))
     }
@@ -246,7 +246,7 @@ impl<'f> Item<'f> {
             return None;
         }
         let text = self.text()?;
-        if let Some(refusal) = meant::placeholder(&self.location.key, text) {
+        if let Some(refusal) = suggestions::placeholder(&self.location.key, text) {
             self.location.problem(refusal);
             return None;
         }
@@ -268,7 +268,7 @@ impl<'f> Item<'f> {
 
     /// The text.
     pub(crate) fn text(&self) -> Option<&'f str> {
-        self.peek().or_else(|| self.wrong("a text in quotes", meant::text(self.value)))
+        self.peek().or_else(|| self.wrong("a text in quotes", suggestions::text(self.value)))
     }
 
     /// One of these words.
@@ -286,14 +286,14 @@ impl<'f> Item<'f> {
     pub(crate) fn switch(&self) -> Option<bool> {
         match self.value {
             DeValue::Boolean(on) => Some(*on),
-            _ => self.wrong("true or false, without quotes", meant::switch(self.value)),
+            _ => self.wrong("true or false, without quotes", suggestions::switch(self.value)),
         }
     }
 
     /// A whole number within these bounds, inclusive.
     pub(crate) fn number(&self, least: u64, most: u64) -> Option<u64> {
         let DeValue::Integer(number) = self.value else {
-            let read = self.peek().and_then(|text| meant::number(&self.location.key, text));
+            let read = self.peek().and_then(|text| suggestions::number(&self.location.key, text));
             return self.wrong("a whole number, without quotes", read.map(|number| number.to_string()));
         };
         let read = i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX);
@@ -310,7 +310,7 @@ impl<'f> Item<'f> {
     pub(crate) fn list(&self) -> Option<Vec<Item<'f>>> {
         match self.value {
             DeValue::Array(values) => Some(self.numbered(values.iter())),
-            _ => self.wrong("a list: [\"…\", \"…\"]", meant::list(self.value)),
+            _ => self.wrong("a list: [\"…\", \"…\"]", suggestions::list(self.value)),
         }
     }
 

@@ -166,7 +166,7 @@ fn upstream(text: &str, around: RouteContext<'_>) -> Result<UpstreamAddress, Val
     let address = UpstreamAddress::parse(absolute.as_deref().unwrap_or(text)).map_err(|error| {
         ValueRefusal::new(format!("\"{text}\" {}", error.problem)).write(format!("write {}", error.write))
     })?;
-    if leads_home(&address, around) {
+    if is_this_gateway(&address, around) {
         return Err(ValueRefusal::new(format!("{address} is this gateway itself"))
             .write("write \"http://127.0.0.1:9000\", or the address that the application listens on"));
     }
@@ -180,7 +180,7 @@ fn impossible_port(text: &str) -> Option<(&str, &str)> {
     (is_number && !port.parse::<u16>().is_ok_and(|port| port > 0)).then_some((host, port))
 }
 
-fn leads_home(address: &UpstreamAddress, around: RouteContext<'_>) -> bool {
+fn is_this_gateway(address: &UpstreamAddress, around: RouteContext<'_>) -> bool {
     let listen = &around.limits.server.listen;
     match address {
         UpstreamAddress::Sample => false,

@@ -163,16 +163,16 @@ fn after_logout(location: &Location<'_>, next: &ReturnTo, settings: &GatewaySett
     let Some(target) = read(next) else {
         return location.problem(in_two_ways());
     };
-    let refusal = hosts.find_map(|host| objection(host, target.path(), settings));
+    let refusal = hosts.find_map(|host| refusal_for(host, target.path(), settings));
     if let Some(refusal) = refusal {
         location.problem(refusal);
     }
 }
 
-fn objection(host: &Host, path: &RequestPath<'_>, settings: &GatewaySettings) -> Option<ValueRefusal> {
+fn refusal_for(host: &Host, path: &RequestPath<'_>, settings: &GatewaySettings) -> Option<ValueRefusal> {
     let text = path.text();
     match settings.own_pages.find(path) {
-        Ok(Some(page)) => return own_pages::objection_after_logout(page, text),
+        Ok(Some(page)) => return own_pages::refusal_after_logout(page, text),
         Ok(None) => {}
         Err(_) => return Some(in_two_ways()),
     }

@@ -38,7 +38,7 @@ impl ServiceUser {
     }
 
     /// Why this user cannot read an existing file; `None` if it can.
-    pub(super) fn objection(&self, path: &Path) -> Option<ValueRefusal> {
+    pub(super) fn access_refusal(&self, path: &Path) -> Option<ValueRefusal> {
         let path = fs::canonicalize(path).ok()?;
         let closed = path.ancestors().skip(1).filter(|folder| !self.may(folder, 1)).last();
         if let Some(folder) = closed {
@@ -118,7 +118,7 @@ mod tests {
         for (of_folder, of_file, user, want) in cases {
             mode(folder.path(), of_folder);
             mode(&file, of_file);
-            let said = user.objection(&file).map(|refusal| refusal.what);
+            let said = user.access_refusal(&file).map(|refusal| refusal.what);
             assert_eq!(said.is_some(), want.is_some(), "{of_folder:o} {of_file:o} {user:?}: {said:?}");
             assert!(said.is_none_or(|said| said.contains(want.unwrap())));
         }

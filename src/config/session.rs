@@ -17,7 +17,7 @@ use super::refusal::ValueRefusal;
 /// The highest value of `sessions`: about 4 GiB of records.
 const MAX_SESSIONS: u64 = 10_000_000;
 /// The maximum length of the cookie's name.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_LENGTH: usize = 64;
 
 const SAME_SITE: [(&str, SameSite); 3] =
     [("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)];
@@ -96,7 +96,7 @@ fn cookie_name(text: &str) -> Result<String, ValueRefusal> {
     }
     // A subset of RFC 6265 4.1.1 that all programs read in the same way.
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if text.is_empty() || text.len() > LONGEST_NAME || !text.bytes().all(sound) {
+    if text.is_empty() || text.len() > MAX_NAME_LENGTH || !text.bytes().all(sound) {
         return Err(ValueRefusal::new(format!("\"{text}\" is not a valid cookie name"))
             .write("write \"exeunt\", or another name of at most 64 letters, digits, - and _"));
     }

@@ -11,7 +11,7 @@ use super::files;
 use super::raw::{Item, RawTable};
 use super::refusal::ValueRefusal;
 use crate::routes::upstream_trust::UpstreamTrust;
-use crate::session::store::redis::{LONGEST_STALENESS, NotAnAddress, RedisAddress};
+use crate::session::store::redis::{MAX_STALENESS, NotAnAddress, RedisAddress};
 
 /// The default file.
 const FILE: &str = "sessions.db";
@@ -58,7 +58,7 @@ impl StoreChoice {
 
 /// Reads the store of `[session]`, or uses `instead`, the store of a command. Relative paths start at this folder.
 pub(super) fn read(session: &RawTable<'_>, folder: &Path, instead: Option<&StoreChoice>) -> StoreChoice {
-    const SPANS: RangeInclusive<Duration> = ONE_SECOND..=LONGEST_STALENESS;
+    const SPANS: RangeInclusive<Duration> = ONE_SECOND..=MAX_STALENESS;
     let item = session.item("store");
     // It may contain a password, which is refused below.
     if let Some(item) = item.as_ref().filter(|item| item.peek().is_some_and(|text| text.contains('@'))) {
@@ -87,12 +87,12 @@ pub(super) fn read(session: &RawTable<'_>, folder: &Path, instead: Option<&Store
 /// The maximum number of replicas that can be waited for.
 const REPLICAS: u64 = 16;
 /// The maximum length of a password, in bytes.
-const LONGEST_PASSWORD: usize = 4096;
+const MAX_PASSWORD_LENGTH: usize = 4096;
 
 /// Reads the first line of a file.
 fn password(folder: &Path, text: &str) -> Result<Zeroizing<String>, ValueRefusal> {
     let path = files::resolve(folder, text)?;
-    let content = Zeroizing::new(files::read_up_to(&path, LONGEST_PASSWORD)?);
+    let content = Zeroizing::new(files::read_up_to(&path, MAX_PASSWORD_LENGTH)?);
     let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
     match std::str::from_utf8(line).map(str::trim_end) {
         Ok(line) if !line.is_empty() => Ok(line.to_owned().into()),

@@ -1,6 +1,6 @@
 //! Messages for unknown keys: the table that they belong to, or the key that is probably meant.
 
-use super::foreign;
+use super::key_translations;
 use super::refusal::ValueRefusal;
 use super::schema::{self, Schema};
 
@@ -13,10 +13,10 @@ pub(crate) fn unknown(name: &str, schema: &Schema) -> ValueRefusal {
     if schema.later.contains(&name) {
         return ValueRefusal::new("is not supported by this version").write("remove this line");
     }
-    if let Some(why) = foreign::needless(name) {
+    if let Some(why) = key_translations::unneeded(name) {
         return ValueRefusal::new("unknown key").write(format!("remove this line: {why}"));
     }
-    if let Some(known) = foreign::find(name) {
+    if let Some(known) = key_translations::find(name) {
         let refusal = refusal();
         return if known.table == schema.table {
             refusal.write(format!("did you mean `{}`?", known.key))
@@ -59,7 +59,7 @@ fn owners(name: &str) -> impl Iterator<Item = &'static Schema> {
 /// Whether the value of this key can be shown: some table has the key, or it is a well-known one of another program.
 pub(crate) fn is_known(name: &str) -> bool {
     let of_schema = |schema: &&Schema| schema.keys.contains(&name) || schema.later.contains(&name);
-    schema::ALL.iter().any(of_schema) || foreign::find(name).is_some()
+    schema::ALL.iter().any(of_schema) || key_translations::find(name).is_some()
 }
 
 /// The header of a table in the file.

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::*;
-use crate::credentials::methods::{Means, SignInMethods};
+use crate::credentials::methods::{MethodContext, SignInMethods};
 use crate::credentials::password;
 use crate::credentials::stored_hash::WorkFactor;
 use crate::credentials::user_file::Users;
@@ -32,7 +32,7 @@ impl FormMethod {
         share: Share,
     ) -> Result<Arc<str>, Reason> {
         let presented = UsernamePassword::new(CredentialSource::Form, name, password.to_owned().into()).unwrap();
-        self.0.judge(&presented, Means { passwords, share }).await.map(|accepted| accepted.user.subject)
+        self.0.judge(&presented, MethodContext { passwords, share }).await.map(|accepted| accepted.user.subject)
     }
 }
 

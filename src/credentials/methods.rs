@@ -42,7 +42,7 @@ pub(crate) struct Accepted {
 
 /// What a method needs to check credentials.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Means<'a> {
+pub(crate) struct MethodContext<'a> {
     /// Checks passwords, a few at a time.
     pub(crate) passwords: &'a PasswordChecker,
     /// The share of the checks that this attempt counts for.
@@ -60,7 +60,7 @@ pub(crate) trait SignInMethod: fmt::Debug + Send + Sync {
 
     /// Checks the credentials of a request; `password` is theirs. The caller enforces rate limits and bans before. An
     /// empty password never gets here: an LDAP server accepts it from anybody (RFC 4513, 5.1.2).
-    async fn judge(&self, presented: &UsernamePassword, password: &Password, means: Means<'_>) -> Verdict;
+    async fn judge(&self, presented: &UsernamePassword, password: &Password, means: MethodContext<'_>) -> Verdict;
 
     /// The hash to compute for a name that no method knows: of the cost that a user of this source usually has. `None`
     /// if such credentials are not for this method, or if it computes no hashes.
@@ -98,7 +98,11 @@ impl SignInMethods {
     /// # Errors
     /// That method's refusal; [`Reason::CredentialsWrong`] if all answer [`Verdict::Absent`]; the reason why no check
     /// could be queued.
-    pub(crate) async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Result<Accepted, Reason> {
+    pub(crate) async fn judge(
+        &self,
+        presented: &UsernamePassword,
+        means: MethodContext<'_>,
+    ) -> Result<Accepted, Reason> {
         let password = Password::new(presented.password.clone()).map_err(|_| Reason::CredentialsWrong)?;
         for method in &self.0 {
             match method.judge(presented, &password, means).await {

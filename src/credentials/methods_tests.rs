@@ -28,7 +28,7 @@ impl SignInMethod for Says {
         (self.0 != "b").then_some(self.0)
     }
 
-    async fn judge(&self, _: &UsernamePassword, _: &Password, _: Means<'_>) -> Verdict {
+    async fn judge(&self, _: &UsernamePassword, _: &Password, _: MethodContext<'_>) -> Verdict {
         self.1.clone()
     }
 
@@ -66,7 +66,7 @@ impl SignInMethod for Directory {
         Some("directory")
     }
 
-    async fn judge(&self, presented: &UsernamePassword, _: &Password, _: Means<'_>) -> Verdict {
+    async fn judge(&self, presented: &UsernamePassword, _: &Password, _: MethodContext<'_>) -> Verdict {
         let Some(may) = self.server.lock().get(presented.user.as_str()).copied() else { return Verdict::Absent };
         // As LDAP servers do, it takes an empty password for a sign-in of nobody in particular.
         if !may || !["", "bind"].contains(&presented.password.as_str()) {
@@ -132,7 +132,8 @@ async fn the_first_method_that_does_not_pass_decides() {
         let names = ["a", "b", "c"];
         let message = verdicts.iter().zip(names).map(|(verdict, name)| Says(name, verdict.clone()));
         let methods = SignInMethods::new(message.map(|says| Box::new(says) as Box<dyn SignInMethod>).collect());
-        let judged = methods.judge(&presented("alice", "x"), Means { passwords: &passwords, share: SHARE }).await;
+        let judged =
+            methods.judge(&presented("alice", "x"), MethodContext { passwords: &passwords, share: SHARE }).await;
         let by = judged.map(|accepted| names.iter().position(|name| *name == accepted.method).unwrap());
         assert_eq!(by, want, "{verdicts:?}");
     }
@@ -163,7 +164,7 @@ async fn a_name_that_one_method_does_not_know_is_for_the_next() {
         ];
         for (name, password, want, hashes) in cases {
             let before = passwords.computed();
-            let means = Means { passwords: &passwords, share: SHARE };
+            let means = MethodContext { passwords: &passwords, share: SHARE };
             let judged = methods.judge(&presented(name, password), means).await;
             assert_eq!(judged.map(|accepted| accepted.method), want, "{name} {password}");
             assert_eq!(passwords.computed() - before, hashes, "{name} {password}");
@@ -177,7 +178,7 @@ fn a_name_that_nobody_knows_waits_its_turn() {
     let full = PasswordChecker::full();
     let methods = SignInMethods::new(vec![Directory::with_bob(&Arc::default()), file()]);
     for name in ["alice", "carol", "nobody"] {
-        let means = Means { passwords: &full, share: SHARE };
+        let means = MethodContext { passwords: &full, share: SHARE };
         let judged = methods.judge(&presented(name, "x"), means).now_or_never();
         assert_eq!(judged, Some(Err(Reason::SignInBusy)), "{name}");
     }

@@ -1,5 +1,5 @@
 //! Authentication: an ordered list of sign-in methods, each in a file or a folder of its own. All of them get what a
-//! request presents and return a [`Verdict`].
+//! request presents and return a [`methods::Verdict`].
 
 pub(crate) mod account_status;
 pub(crate) mod apr1;

@@ -56,7 +56,7 @@ impl Password {
             return Self { prepared: typed, typed: None };
         }
         // With the capacity of the longest form: a reallocation would leave a copy in freed memory.
-        let mut prepared = Zeroizing::new(String::with_capacity(typed.len() * LONGEST_NFC));
+        let mut prepared = Zeroizing::new(String::with_capacity(typed.len() * MAX_NFC_GROWTH));
         prepared.extend(typed.chars().map(|sign| if is_space(sign) { ' ' } else { sign }).nfc());
         let typed = (typed != prepared).then_some(typed);
         Self { prepared, typed }
@@ -84,7 +84,7 @@ impl Password {
 }
 
 /// NFC makes no text longer than this many times its length in UTF-8 (Unicode Standard Annex 15, Stability).
-const LONGEST_NFC: usize = 3;
+const MAX_NFC_GROWTH: usize = 3;
 
 /// The spaces of Unicode (general category Zs) other than the ASCII space.
 fn is_space(sign: char) -> bool {
@@ -298,7 +298,9 @@ mod tests {
         }
         let longest = "\u{1d160}".repeat(MAX_PASSWORD / 4);
         let prepared = password(&longest).prepared;
-        assert!(prepared.len() <= longest.len() * LONGEST_NFC && prepared.capacity() == longest.len() * LONGEST_NFC);
+        assert!(
+            prepared.len() <= longest.len() * MAX_NFC_GROWTH && prepared.capacity() == longest.len() * MAX_NFC_GROWTH
+        );
     }
 
     #[test]

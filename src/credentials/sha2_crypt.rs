@@ -48,7 +48,7 @@ pub(crate) struct Sha2Hash {
 
 /// Why a text is not a supported hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unusable {
+pub(crate) enum UnsupportedHash {
     /// It is damaged.
     Malformed,
     /// Computing it would cost more than the limit.
@@ -57,16 +57,16 @@ pub(crate) enum Unusable {
 
 impl Sha2Hash {
     /// Reads `$6$salt$hash` or `$6$rounds=5000$salt$hash`.
-    pub(crate) fn parse(digest: Digest, text: &str) -> Result<Self, Unusable> {
-        let fields = text.strip_prefix(digest.prefix()).ok_or(Unusable::Malformed)?;
+    pub(crate) fn parse(digest: Digest, text: &str) -> Result<Self, UnsupportedHash> {
+        let fields = text.strip_prefix(digest.prefix()).ok_or(UnsupportedHash::Malformed)?;
         let (rounds, fields) = match fields.strip_prefix("rounds=").and_then(|fields| fields.split_once('$')) {
             Some((rounds, fields)) => (read_rounds(rounds)?, fields),
             None => (DEFAULT_ROUNDS, fields),
         };
-        let (salt, hash) = fields.split_once('$').ok_or(Unusable::Malformed)?;
+        let (salt, hash) = fields.split_once('$').ok_or(UnsupportedHash::Malformed)?;
         let whole = salt.len() <= MAX_SALT && hash.len() == digest.length();
         if !whole || !salt.bytes().chain(hash.bytes()).all(is_of_alphabet) {
-            return Err(Unusable::Malformed);
+            return Err(UnsupportedHash::Malformed);
         }
         Ok(Self { digest, rounds, text: text.into() })
     }
@@ -98,12 +98,12 @@ impl Sha2Hash {
     }
 }
 
-fn read_rounds(text: &str) -> Result<u32, Unusable> {
+fn read_rounds(text: &str) -> Result<u32, UnsupportedHash> {
     let plain = !text.is_empty() && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
     match (plain, text.parse::<u32>()) {
-        (true, Ok(MIN_ROUNDS..=MAX_ROUNDS)) => text.parse().map_err(|_| Unusable::Malformed),
-        (true, Ok(0..MIN_ROUNDS)) | (false, _) => Err(Unusable::Malformed),
-        (true, _) => Err(Unusable::TooExpensive),
+        (true, Ok(MIN_ROUNDS..=MAX_ROUNDS)) => text.parse().map_err(|_| UnsupportedHash::Malformed),
+        (true, Ok(0..MIN_ROUNDS)) | (false, _) => Err(UnsupportedHash::Malformed),
+        (true, _) => Err(UnsupportedHash::TooExpensive),
     }
 }
 
@@ -156,7 +156,7 @@ mod tests {
         ("", 1000, "$5$rounds=1000$0123456789abcdef$xa0HvuaJLNMllIstBuhtBKeAOwj/tbHHFvO6oD8ygT1"),
     ];
 
-    fn parse(text: &str) -> Result<Sha2Hash, Unusable> {
+    fn parse(text: &str) -> Result<Sha2Hash, UnsupportedHash> {
         Sha2Hash::parse(if text.starts_with("$5$") { Digest::Sha256 } else { Digest::Sha512 }, text)
     }
 
@@ -175,23 +175,23 @@ mod tests {
         let good = VECTORS[3].2;
         let rounds = |rounds: &str| good.replace("rounds=1000", &format!("rounds={rounds}"));
         for (text, want) in [
-            (good[..good.len() - 1].to_owned(), Unusable::Malformed),
-            (format!("{good}x"), Unusable::Malformed),
-            (good.replace("/x", "-x"), Unusable::Malformed),
-            (good.replace("a.Cq5", "a.Cq5xx"), Unusable::Malformed),
-            (good.replace("$a.C", "$$a.C"), Unusable::Malformed),
-            ("$5$".to_owned(), Unusable::Malformed),
-            ("$5$rounds=1000".to_owned(), Unusable::Malformed),
-            ("$5$rounds=1000$".to_owned(), Unusable::Malformed),
-            (rounds("999"), Unusable::Malformed),
-            (rounds("0"), Unusable::Malformed),
-            (rounds("-1"), Unusable::Malformed),
-            (rounds("+5000"), Unusable::Malformed),
-            (rounds("05000"), Unusable::Malformed),
-            (rounds(""), Unusable::Malformed),
-            (rounds("1000001"), Unusable::TooExpensive),
-            (rounds("999999999"), Unusable::TooExpensive),
-            (rounds("99999999999999999999"), Unusable::TooExpensive),
+            (good[..good.len() - 1].to_owned(), UnsupportedHash::Malformed),
+            (format!("{good}x"), UnsupportedHash::Malformed),
+            (good.replace("/x", "-x"), UnsupportedHash::Malformed),
+            (good.replace("a.Cq5", "a.Cq5xx"), UnsupportedHash::Malformed),
+            (good.replace("$a.C", "$$a.C"), UnsupportedHash::Malformed),
+            ("$5$".to_owned(), UnsupportedHash::Malformed),
+            ("$5$rounds=1000".to_owned(), UnsupportedHash::Malformed),
+            ("$5$rounds=1000$".to_owned(), UnsupportedHash::Malformed),
+            (rounds("999"), UnsupportedHash::Malformed),
+            (rounds("0"), UnsupportedHash::Malformed),
+            (rounds("-1"), UnsupportedHash::Malformed),
+            (rounds("+5000"), UnsupportedHash::Malformed),
+            (rounds("05000"), UnsupportedHash::Malformed),
+            (rounds(""), UnsupportedHash::Malformed),
+            (rounds("1000001"), UnsupportedHash::TooExpensive),
+            (rounds("999999999"), UnsupportedHash::TooExpensive),
+            (rounds("99999999999999999999"), UnsupportedHash::TooExpensive),
         ] {
             assert_eq!(parse(&text).err(), Some(want), "{text}");
         }

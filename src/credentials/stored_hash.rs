@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::credentials::apr1::{self, Apr1Hash};
 use crate::credentials::password::{Cost, HashingFailed, Password, PasswordHash};
-use crate::credentials::sha2_crypt::{self, Digest, Sha2Hash, Unusable};
+use crate::credentials::sha2_crypt::{self, Digest, Sha2Hash, UnsupportedHash};
 
 /// The maximum cost of a bcrypt hash: about two seconds.
 const MAX_ROUNDS: u32 = 14;
@@ -92,8 +92,8 @@ impl StoredHash {
         } else if let Some(digest) = [Digest::Sha256, Digest::Sha512].into_iter().find(|kind| begins(&[kind.prefix()]))
         {
             Sha2Hash::parse(digest, text).map(Self::Sha2).map_err(|problem| match problem {
-                Unusable::Malformed => FieldProblem::Malformed,
-                Unusable::TooExpensive => FieldProblem::TooExpensive,
+                UnsupportedHash::Malformed => FieldProblem::Malformed,
+                UnsupportedHash::TooExpensive => FieldProblem::TooExpensive,
             })
         } else if let Some(digest) = text.strip_prefix(SHA1_PREFIX) {
             let digest = BASE64.decode(digest.as_bytes()).ok().and_then(|digest| digest.try_into().ok());

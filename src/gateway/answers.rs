@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::assembled::Assembled;
-use super::elsewhere;
+use super::host_redirects;
 use crate::admission::cross_site;
 use crate::admission::facts::{self, RequestFacts};
 use crate::credentials::basic::header::challenge;
@@ -61,7 +61,7 @@ pub(super) fn refusal_for(assembled: &Assembled, reader: Audience, refusal: &Ref
 /// The refusal of a page that another account may see. For browsers it links to the sign-in form for another account,
 /// which leads back to the page.
 pub(super) fn refuse_account(assembled: &Assembled, facts: &RequestFacts<'_>, reason: Reason) -> Reply {
-    let back = encoded(assembled, facts, back(assembled, facts));
+    let back = encoded(assembled, facts, return_target(assembled, facts));
     let switch = login_address(assembled, back.as_deref(), true).to_string();
     let reader = Audience::of(facts.headers, assembled);
     refusal_with(assembled, reader, &reason.into(), Some(&switch))
@@ -122,10 +122,10 @@ pub(super) fn method_not_allowed(assembled: &Assembled, facts: &RequestFacts<'_>
 
 /// The response when a sign-in is required: browsers are redirected to the form and from there back; programs get 401.
 pub(super) fn ask_login(assembled: &Assembled, facts: &RequestFacts<'_>, route: &Route) -> Reply {
-    let (back, reason) = (back(assembled, facts), Reason::SignInRequired);
-    if facts.is_browser() && elsewhere::signs_in_elsewhere(assembled, facts.host) {
+    let (back, reason) = (return_target(assembled, facts), Reason::SignInRequired);
+    if facts.is_browser() && host_redirects::signs_in_elsewhere(assembled, facts.host) {
         let back = back.unwrap_or_else(|| assembled.login.next.clone());
-        return match elsewhere::begin(facts, &back, false, assembled) {
+        return match host_redirects::begin(facts, &back, false, assembled) {
             Ok(reply) => reply.refusing(reason),
             Err(problem) => refuse(assembled, facts.headers, &problem.into()),
         };
@@ -183,7 +183,7 @@ pub(super) fn expire_cookies(assembled: &Assembled, reply: &mut Reply) {
 }
 
 /// The page to return to: the requested one or, if the request is not a page navigation, the page that sent it.
-fn back(assembled: &Assembled, facts: &RequestFacts<'_>) -> Option<ReturnTo> {
+fn return_target(assembled: &Assembled, facts: &RequestFacts<'_>) -> Option<ReturnTo> {
     if cross_site::is_read(facts.method) {
         return Some(ReturnTo::of_target(&facts.target));
     }
@@ -196,7 +196,7 @@ fn encoded(assembled: &Assembled, facts: &RequestFacts<'_>, back: Option<ReturnT
     back.map(|back| assembled.return_targets().encode(&back, facts.host))
 }
 
-/// The sign-in form that leads `back`; with `switch` also for a signed-in user.
+/// The sign-in form that leads `return_target`; with `switch` also for a signed-in user.
 fn login_address(assembled: &Assembled, back: Option<&str>, switch: bool) -> ReturnTo {
     let login = assembled.own_pages.login();
     let address = |back: Option<&str>| {

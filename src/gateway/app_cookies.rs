@@ -71,10 +71,10 @@ impl PendingDeletions {
     }
 
     /// Adds the deletions to an answer, unless caches may store it.
-    pub(super) fn tell(&mut self, assembled: &Assembled, reply: &mut Reply) {
+    pub(super) fn put_deletions(&mut self, assembled: &Assembled, reply: &mut Reply) {
         let no_store = reply.headers.iter().any(|(name, value)| name == CACHE_CONTROL && value == "no-store");
         if no_store {
-            self.cookies = tell(&self.cookies, assembled, reply);
+            self.cookies = put_deletions(&self.cookies, assembled, reply);
         }
     }
 
@@ -86,26 +86,26 @@ impl PendingDeletions {
 
     /// Removes the debts whose deletions have been added, unless the request is to be judged again. The rest follows in
     /// later answers.
-    pub(super) fn settle(&self, debts: &Debts) {
-        self.keys.iter().for_each(|key| debts.leave(key, &self.host, &self.cookies));
+    pub(super) fn remove_debts(&self, debts: &Debts) {
+        self.keys.iter().for_each(|key| debts.keep_only(key, &self.host, &self.cookies));
     }
 }
 
 /// Adds deletions of these cookies to an answer. The gateway's own cookies come after them: of several cookies that
 /// one answer deletes, curl 7.88 (Debian 12) deletes only the last one. Returns those that did not fit.
-pub(super) fn tell(cookies: &[BrowserCookie], assembled: &Assembled, reply: &mut Reply) -> Vec<BrowserCookie> {
+pub(super) fn put_deletions(cookies: &[BrowserCookie], assembled: &Assembled, reply: &mut Reply) -> Vec<BrowserCookie> {
     let (lines, told) = expire(cookies, assembled.hosts.scheme() == Scheme::Https);
     let first = reply.headers.iter().position(|(name, _)| name == SET_COOKIE).unwrap_or(reply.headers.len());
     reply.headers.splice(first..first, lines.into_iter().map(|line| (SET_COOKIE, line)));
     cookies.get(told..).unwrap_or_default().to_vec()
 }
 
-/// Makes the application's `Cookie` line. `owed` are the browser's cookies of ended sessions.
+/// Makes the application's `Cookie` line. `deletions` are the browser's cookies of ended sessions.
 pub(super) fn pass(
     facts: &RequestFacts<'_>,
     permit: &Permit,
     cookies: ApplicationCookies,
-    owed: &mut PendingDeletions,
+    deletions: &mut PendingDeletions,
     assembled: &Assembled,
 ) -> Result<ForwardedCookies, Refusal> {
     let route = permit.route();
@@ -114,11 +114,11 @@ pub(super) fn pass(
         let touched = session.vault().is_some() || known;
         if touched { session.open_vault() } else { None }
     });
-    if vault.is_none() && owed.cookies.is_empty() {
+    if vault.is_none() && deletions.cookies.is_empty() {
         return Ok(ForwardedCookies { cookies, expire: Vec::new() });
     }
     let line = browsers_line(facts, &cookies);
-    let withheld = withhold(&owed.cookies, line);
+    let withheld = withhold(&deletions.cookies, line);
     let browsers = withheld.as_deref().unwrap_or(line);
     let made = vault.map_or_else(RequestCookies::default, |vault| {
         let path = facts.target.path().text().as_bytes();
@@ -136,14 +136,14 @@ pub(super) fn pass(
         Some(line) => ApplicationCookies::Line(line),
     };
     let mut expire = made.expire;
-    if !owed.cookies.is_empty() {
-        expire.splice(..0, owed.take_first(assembled));
+    if !deletions.cookies.is_empty() {
+        expire.splice(..0, deletions.take_first(assembled));
     }
     Ok(ForwardedCookies { cookies, expire })
 }
 
 /// The learned HttpOnly cookies of a host's applications that this browser may have.
-pub(super) fn held(facts: &RequestFacts<'_>, assembled: &Assembled) -> Vec<BrowserCookie> {
+pub(super) fn learned_cookies(facts: &RequestFacts<'_>, assembled: &Assembled) -> Vec<BrowserCookie> {
     let name = host_name(assembled, facts.host);
     let of_host = assembled.learned.iter().filter(|(host, _)| host.as_ref().is_none_or(|host| host.as_str() == name));
     let shown = |name: &[u8]| facts.headers.lines(&COOKIE).any(|line| shows(line, name));
@@ -157,7 +157,7 @@ pub(super) fn held(facts: &RequestFacts<'_>, assembled: &Assembled) -> Vec<Brows
 }
 
 /// The parts of a logout request for logout calls; `None` if no application has one.
-pub(super) fn leaving(
+pub(super) fn logout_call_request(
     facts: &RequestFacts<'_>,
     cookies: &ApplicationCookies,
     assembled: &Assembled,

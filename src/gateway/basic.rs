@@ -126,7 +126,7 @@ impl Gateway {
                 }
             }
         };
-        check.tell(&outcome);
+        check.finish(&outcome);
         Some(outcome)
     }
 

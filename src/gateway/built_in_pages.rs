@@ -9,8 +9,8 @@ use serde_json::json;
 use super::answers::{self, Audience};
 use super::app_cookies;
 use super::assembled::Assembled;
-use super::elsewhere;
 use super::enter;
+use super::host_redirects;
 use super::own_sessions;
 use super::password;
 use super::requester::Requester;
@@ -80,12 +80,12 @@ fn login_or_elsewhere(
     let next = assembled.return_targets().of(query.field(&answer::NEXT), facts.host);
     let switch = query.field(&["switch"]) != FormValue::Absent;
     if facts.is_browser()
-        && elsewhere::signs_in_elsewhere(assembled, facts.host)
+        && host_redirects::signs_in_elsewhere(assembled, facts.host)
         && (switch || requester.session.is_none())
     {
-        return elsewhere::begin(facts, &next, switch, assembled).map(BuiltInAnswer::Answer);
+        return host_redirects::begin(facts, &next, switch, assembled).map(BuiltInAnswer::Answer);
     }
-    let asked = elsewhere::asked(facts, &query, &next, requester.session.as_ref(), assembled);
+    let asked = host_redirects::asked(facts, &query, &next, requester.session.as_ref(), assembled);
     Ok(match asked.filter(|_| !switch) {
         Some(asked) => {
             BuiltInAnswer::Pending(sign_in_out_request(SignInOut::Offer(asked), facts, requester, assembled))
@@ -182,7 +182,7 @@ pub(super) fn signed_in_page(
     let fields = [("switch", "1"), ("next", &assembled.return_targets().encode(next, host))];
     let switch = ReturnTo::own_form(assembled.own_pages.login(), &fields).to_string();
     let identity = session.identity();
-    let (user, next) = (identity.user(), &*elsewhere::landing(next, host, assembled).to_string());
+    let (user, next) = (identity.user(), &*host_redirects::landing(next, host, assembled).to_string());
     let password = password::address(session, assembled);
     let sessions = own_sessions::ADDRESS;
     assembled.pages.signed_in(language, SignedInPage { user, next, switch: &switch, came_back, sessions, password })

@@ -64,7 +64,7 @@ impl Gateway {
                 }
             }
         }
-        let onward = chain.onward(&assembled.hosts, &assembled.logout.allowed, &assembled.keys);
+        let onward = chain.next_address(&assembled.hosts, &assembled.logout.allowed, &assembled.keys);
         let mut reply = Reply::see_other(&onward.unwrap_or_else(goodbye));
         if clears {
             reply.headers.extend(assembled.cookie.expire().into_iter().map(|line| (SET_COOKIE, line)));

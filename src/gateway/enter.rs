@@ -6,7 +6,7 @@ use http::{HeaderValue, Method};
 
 use super::answers;
 use super::assembled::Assembled;
-use super::elsewhere::{self, CODE, Entering};
+use super::host_redirects::{self, CODE, EnterRequest};
 use super::requester::Requester;
 use super::sign_in_out::{BuiltInAnswer, SignInOut, query, sign_in_out_request};
 use crate::admission::facts::RequestFacts;
@@ -24,7 +24,7 @@ pub(super) fn answer(
     requester: Requester,
     assembled: &Arc<Assembled>,
 ) -> Result<BuiltInAnswer, Refusal> {
-    if !elsewhere::signs_in_elsewhere(assembled, facts.host) {
+    if !host_redirects::signs_in_elsewhere(assembled, facts.host) {
         return Err(Reason::NoRoute.into());
     }
     if *facts.method != Method::GET {
@@ -35,11 +35,11 @@ pub(super) fn answer(
     let query = query(facts);
     let next = assembled.return_targets().of(query.field(&NEXT), facts.host);
     let code = match query.field(&[CODE]) {
-        FormValue::Absent => return Ok(BuiltInAnswer::Answer(elsewhere::begin(facts, &next, false, assembled)?)),
+        FormValue::Absent => return Ok(BuiltInAnswer::Answer(host_redirects::begin(facts, &next, false, assembled)?)),
         FormValue::One(code) => EnterKey::of_code(code),
         FormValue::Several => None,
     };
     let hops = assembled.cookie.find_hops(facts.headers).iter().map(Hop::hash).collect();
-    let entering = Entering { code, hops, next, live: requester.session.clone() };
+    let entering = EnterRequest { code, hops, next, live: requester.session.clone() };
     Ok(BuiltInAnswer::Pending(sign_in_out_request(SignInOut::Enter(entering), facts, requester, assembled)))
 }

@@ -82,7 +82,7 @@ impl ClientText {
     fn read(headers: &dyn Headers, raw_target: &[u8], whole: bool) -> Self {
         let line = |name| headers.first(&name).unwrap_or_default();
         let (agent, referer) = if whole { (line(USER_AGENT), line(REFERER)) } else { Default::default() };
-        let mut words = Self { bytes: Vec::with_capacity(ROOM), ends: [0; 3] };
+        let mut words = Self { bytes: Vec::with_capacity(INITIAL_SIZE), ends: [0; 3] };
         let [host, agent, referer] = [without_user(line(HOST)), agent, without_user(without_query(referer))];
         for (end, word) in words.ends.iter_mut().zip([host, agent, referer]) {
             words.bytes.extend_from_slice(word.get(..MAX_WORD).unwrap_or(word));
@@ -107,7 +107,7 @@ impl ClientText {
 }
 
 /// The initial size of the buffer, which is enough for most requests.
-const ROOM: usize = 256;
+const INITIAL_SIZE: usize = 256;
 /// The maximum length of one logged field, in bytes.
 const MAX_WORD: usize = 1024;
 

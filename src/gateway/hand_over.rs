@@ -1,4 +1,4 @@
-//! Hands a session over from the login host to another host; [`super::elsewhere`] has the redirects.
+//! Hands a session over from the login host to another host; [`super::host_redirects`] has the redirects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::answers::{self, Audience};
 use super::app_cookies::host_name;
 use super::assembled::Assembled;
 use super::built_in_pages::signed_in_page;
-use super::elsewhere::{self, Entering, HandOverRequest};
+use super::host_redirects::{self, EnterRequest, HandOverRequest};
 use super::sign_in_out::SignInOutRequest;
 use crate::audit::Event;
 use crate::login::sign_in::take_over_cookies;
@@ -28,7 +28,7 @@ use crate::values::return_to::ReturnTo;
 use crate::values::session_id::SessionId;
 
 /// The session of a valid code.
-type Handed = Option<Arc<Session>>;
+type RedeemedSession = Option<Arc<Session>>;
 
 impl Gateway {
     /// Redirects a browser back to the requesting host.
@@ -44,7 +44,7 @@ impl Gateway {
                 return answers::refusal_for(assembled, request.reader, &reason.into());
             }
         };
-        let mut location = elsewhere::address_with(&code, asked, assembled).header_value();
+        let mut location = host_redirects::address_with(&code, asked, assembled).header_value();
         location.set_sensitive(true);
         Reply::empty(StatusCode::SEE_OTHER).with(LOCATION, location)
     }
@@ -58,7 +58,12 @@ impl Gateway {
     }
 
     /// Redeems a code, which is valid once, for its live session.
-    async fn redeem(&self, code: &EnterKey, request: &SignInOutRequest, hops: &[HopHash]) -> Result<Handed, Reason> {
+    async fn redeem(
+        &self,
+        code: &EnterKey,
+        request: &SignInOutRequest,
+        hops: &[HopHash],
+    ) -> Result<RedeemedSession, Reason> {
         let (host, now) = (host_name(&request.assembled, request.host), self.pipeline.clock.now());
         // A code that other gateways can redeem is redeemed in the shared store, so that it is valid only once.
         let here = self.hand_overs.redeem(code, host, hops, now);
@@ -74,7 +79,7 @@ impl Gateway {
     }
 
     /// Opens the session of a code at this host.
-    pub(super) async fn enter(&self, request: &SignInOutRequest, entering: &Entering) -> Reply {
+    pub(super) async fn enter(&self, request: &SignInOutRequest, entering: &EnterRequest) -> Reply {
         let assembled = &request.assembled;
         let host = host_name(assembled, request.host);
         let handed = match &entering.code {
@@ -100,7 +105,7 @@ impl Gateway {
                 reply
             }
             Err(reason) => {
-                let again = elsewhere::address_again(&entering.next, request.host, assembled).to_string();
+                let again = host_redirects::address_again(&entering.next, request.host, assembled).to_string();
                 answers::refusal_with(assembled, request.reader, &reason.into(), Some(&again))
             }
         }

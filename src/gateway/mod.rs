@@ -7,11 +7,11 @@ mod basic;
 mod built_in_pages;
 mod clear;
 mod dispatch;
-mod elsewhere;
 mod enter;
 mod exchange;
 mod forward;
 mod hand_over;
+mod host_redirects;
 mod judge_again;
 mod last_request;
 mod operations;
@@ -230,13 +230,13 @@ impl Gateway {
             let gateway = Arc::clone(&self);
             async move { _ = gateway.reap().await }
         };
-        tokio::join!(reap_periodically(round), self.follow());
+        tokio::join!(reap_periodically(round), self.follow_events());
     }
 
     /// Follows the events of other gateways, forever.
-    async fn follow(&self) {
+    async fn follow_events(&self) {
         loop {
-            match self.sessions().follow().await {
+            match self.sessions().follow_events().await {
                 Ok(ended) => _ = self.pipeline.end(SessionsToEnd::Ended(ended), self.without_client()).await,
                 Err(Unavailable) => tokio::time::sleep(STORE_RETRY).await,
             }

@@ -17,7 +17,7 @@ use crate::values::own_hosts::HostId;
 use crate::values::receipt::Receipt;
 
 /// The number of sessions that end in one batch.
-const AT_ONCE: usize = 1000;
+const BATCH_SIZE: usize = 1000;
 
 impl Gateway {
     /// Clears the count of wrong passwords of an account or of an address. Returns whether there was one.
@@ -95,7 +95,7 @@ impl Gateway {
     pub(crate) async fn revoke_selected(&self, sessions: Vec<Arc<Session>>) -> (usize, bool) {
         let (mut ended, mut confirmed) = (0, true);
         // Receipts of a million sessions at once would take much memory.
-        for some in sessions.chunks(AT_ONCE) {
+        for some in sessions.chunks(BATCH_SIZE) {
             let receipts = self.revoke_each(some.to_vec()).await;
             ended += receipts.len();
             confirmed &= receipts.iter().all(is_confirmed);

@@ -28,18 +28,19 @@ pub(super) fn is_asked(facts: &RequestFacts<'_>, requester: &Requester, route: &
 
 impl Gateway {
     /// Signs out, as on a logout path of the gateway.
-    pub(super) fn leave(
+    pub(super) fn sign_out_by_link(
         &self,
         facts: &RequestFacts<'_>,
         requester: Requester,
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
-        owed: &PendingDeletions,
+        deletions: &PendingDeletions,
     ) -> Result<BuiltInAnswer, Refusal> {
         let ends = matches!(LogoutRequest::read(facts, &assembled.hosts, assembled.logout.get), LogoutRequest::End(_));
         let goes_on = ends && route.logout.passes_on;
-        let onward = if goes_on { self.onward(facts, &requester, route, cut, assembled, owed) } else { None };
+        let onward =
+            if goes_on { self.permit_for_link(facts, &requester, route, cut, assembled, deletions) } else { None };
         let mut answer = built_in_pages::logout(facts, requester, assembled)?;
         if let BuiltInAnswer::Pending(request) = &mut answer {
             request.onward = onward;
@@ -49,21 +50,22 @@ impl Gateway {
 
     /// The permit to forward it, as for any other request of this session. Without a permit the session ends
     /// nevertheless.
-    fn onward(
+    fn permit_for_link(
         &self,
         facts: &RequestFacts<'_>,
         requester: &Requester,
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
-        owed: &PendingDeletions,
+        deletions: &PendingDeletions,
     ) -> Option<Box<Forward>> {
         let hold = requester.session.clone()?.hold(cut)?;
         let Decision::Allow(permit) = permit::decide(facts, &assembled.hosts, route, Some(hold), Proof::Cookie) else {
             return None;
         };
         let resources = resources::edits(facts, route, assembled).ok()?;
-        let passed = app_cookies::pass(facts, &permit, requester.cookies.clone(), &mut owed.clone(), assembled).ok()?;
+        let passed =
+            app_cookies::pass(facts, &permit, requester.cookies.clone(), &mut deletions.clone(), assembled).ok()?;
         Some(self.forward(facts, permit, resources, passed, requester.at, assembled))
     }
 }

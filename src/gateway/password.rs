@@ -16,7 +16,7 @@ use crate::admission::facts::RequestFacts;
 use crate::audit::Event;
 use crate::credentials::user_file::change::PasswordNotChanged;
 use crate::credentials::user_file::{SOURCE, Users};
-use crate::login::password::{self, PasswordChange, SHORTEST};
+use crate::login::password::{self, MIN_LENGTH, PasswordChange};
 use crate::login::sign_in::known_as;
 use crate::logout::run::SessionsToEnd;
 use crate::pages::{PasswordPage, PasswordState};
@@ -87,7 +87,7 @@ fn fields(session: &Session, possible: bool) -> Reply {
 }
 
 fn page<'a>(identity: &'a Identity, state: PasswordState<'a>) -> PasswordPage<'a> {
-    PasswordPage { user: identity.user(), shortest: SHORTEST, state }
+    PasswordPage { user: identity.user(), shortest: MIN_LENGTH, state }
 }
 
 impl Gateway {

@@ -97,7 +97,7 @@ impl Known {
 struct Judged<'a> {
     known: &'a Known,
     /// The cookies that its browser has to delete.
-    owed: PendingDeletions,
+    deletions: PendingDeletions,
 }
 
 /// The maximum number of keys of one request that the store is asked about; a browser sends one or two.
@@ -166,7 +166,7 @@ impl Gateway {
         // Read before anything that a reload changes: a request that was judged by older rules is judged again.
         let generation = self.generation();
         let assembled = self.assembled.load_full();
-        let mut judged = Judged { known, owed: PendingDeletions::default() };
+        let mut judged = Judged { known, deletions: PendingDeletions::default() };
         let received = self.decide(head, peer, cut, &mut judged, &assembled, exchange);
         let mut received = received.unwrap_or_else(|refusal| {
             exchange.note_refusal(&refusal);
@@ -174,12 +174,12 @@ impl Gateway {
         });
         match &mut received {
             Received::Forward(forward) => forward.generation = generation,
-            Received::Answer(reply) => judged.owed.tell(&assembled, reply),
-            Received::BuiltIn(request) => request.owed = std::mem::take(&mut judged.owed),
+            Received::Answer(reply) => judged.deletions.put_deletions(&assembled, reply),
+            Received::BuiltIn(request) => request.deletions = std::mem::take(&mut judged.deletions),
             // The request will be judged again, and then finds the same cookies to delete.
             Received::Wait(_) => return received,
         }
-        judged.owed.settle(&self.pipeline.debts);
+        judged.deletions.remove_debts(&self.pipeline.debts);
         received
     }
 
@@ -209,7 +209,7 @@ impl Gateway {
         assembled.merge_slashes(facts.host, &mut facts.target);
         exchange.note_path(facts.target.path().text());
         let asked = assembled.requested(&facts)?;
-        let mut requester = self.requester(&facts, assembled, &mut judged.owed, known.is_fresh());
+        let mut requester = self.requester(&facts, assembled, &mut judged.deletions, known.is_fresh());
         if matches!(known, Known::AtHand) && !requester.unknown.is_empty() {
             return Ok(Received::Wait(Wait::Load(requester.unknown)));
         }
@@ -229,7 +229,7 @@ impl Gateway {
         };
         exchange.note_route(route);
         if own_link::is_asked(&facts, &requester, route) {
-            return Ok(self.leave(&facts, requester, route, cut, assembled, &judged.owed)?.into());
+            return Ok(self.sign_out_by_link(&facts, requester, route, cut, assembled, &judged.deletions)?.into());
         }
         let mut proof = Proof::Cookie;
         if route.basic && requester.session.is_none() {
@@ -249,7 +249,7 @@ impl Gateway {
                 }
             }
         }
-        self.admit(&facts, requester, route, cut, assembled, (proof, &mut judged.owed))
+        self.admit(&facts, requester, route, cut, assembled, (proof, &mut judged.deletions))
     }
 
     /// Registers with the session before the decision, so that an end in between is noticed.
@@ -260,19 +260,19 @@ impl Gateway {
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
-        (proof, owed): (Proof, &mut PendingDeletions),
+        (proof, deletions): (Proof, &mut PendingDeletions),
     ) -> Result<Received, Refusal> {
         service_worker::script(facts, route, &assembled.own_pages)?;
         let known = requester.is_known();
         let Requester { session, cookies, strays, at, .. } = requester;
         let hold = session.and_then(|session| session.hold(cut));
-        if hold.as_ref().is_some_and(|hold| hold.among() > assembled.requests_per_session) {
+        if hold.as_ref().is_some_and(|hold| hold.concurrent() > assembled.requests_per_session) {
             return Err(Reason::SessionBusy.into());
         }
         match permit::decide(facts, &assembled.hosts, route, hold, proof) {
             Decision::Allow(permit) => {
                 let resources = resources::edits(facts, route, assembled)?;
-                let passed = app_cookies::pass(facts, &permit, cookies, owed, assembled)?;
+                let passed = app_cookies::pass(facts, &permit, cookies, deletions, assembled)?;
                 Ok(Received::Forward(self.forward(facts, permit, resources, passed, at, assembled)))
             }
             Decision::Refuse(reason @ Reason::GroupMissing) => {

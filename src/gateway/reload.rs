@@ -109,13 +109,13 @@ impl Gateway {
     pub(super) async fn review_sessions(self: &Arc<Self>, before: Option<&Arc<MacKeys>>) -> usize {
         let sessions = self.sessions().sessions_of(None);
         self.assembled.load_full().methods.refresh(&sessions).await;
-        let suspects = self.over_among(sessions, before).await;
+        let suspects = self.ends_by_review(sessions, before).await;
         let suspects: Vec<_> = suspects.into_iter().flat_map(|(_, sessions)| sessions).collect();
         // If another gateway has changed the password, the session has the stamp of the new one in the store. If the
         // store does not answer, the known stamp counts.
         let gone = self.sessions().renew(&suspects).await.unwrap_or_default();
         self.pipeline.end(SessionsToEnd::Ended(gone), self.without_client()).await;
-        let over = self.over_among(suspects, before).await;
+        let over = self.ends_by_review(suspects, before).await;
         let mut ended = 0;
         for (cause, sessions) in over {
             ended += self.pipeline.end(SessionsToEnd::These(sessions, cause), self.without_client()).await.each.len();
@@ -126,7 +126,7 @@ impl Gateway {
     }
 
     /// The sessions among these that the configuration does not allow any more. The others are updated.
-    async fn over_among(&self, sessions: Vec<Arc<Session>>, before: Option<&Arc<MacKeys>>) -> Over {
+    async fn ends_by_review(&self, sessions: Vec<Arc<Session>>, before: Option<&Arc<MacKeys>>) -> EndsByCause {
         let (assembled, before) = (self.assembled.load_full(), before.cloned());
         let review = move || {
             let mut over: Vec<_> = CAUSES.map(|cause| (cause, Vec::new())).into();
@@ -144,7 +144,7 @@ impl Gateway {
 }
 
 /// The sessions that a reload ends, by cause.
-type Over = Vec<(EndCause, Vec<Arc<Session>>)>;
+type EndsByCause = Vec<(EndCause, Vec<Arc<Session>>)>;
 
 /// The causes for which a reload ends sessions.
 const CAUSES: [EndCause; 4] =

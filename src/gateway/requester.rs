@@ -59,7 +59,7 @@ impl Gateway {
         &self,
         facts: &RequestFacts<'_>,
         assembled: &Assembled,
-        owed: &mut PendingDeletions,
+        deletions: &mut PendingDeletions,
         is_fresh: bool,
     ) -> Requester {
         let (at, debts) = (self.pipeline.clock.now(), &self.pipeline.debts);
@@ -75,16 +75,16 @@ impl Gateway {
                 Lookup::Live(live) if !named.opens => others.push(live),
                 // A request may have several keys of one session.
                 Lookup::Live(live) if session.as_ref().is_none_or(|first| Arc::ptr_eq(first, &live)) => {
-                    owed.look_up_live(&named.key, &live, host, debts);
+                    deletions.look_up_live(&named.key, &live, host, debts);
                     session = Some(live);
                 }
                 Lookup::Live(live) => rivals.push(live),
                 Lookup::Over(over) => {
-                    owed.look_into(&over, host);
+                    deletions.look_into(&over, host);
                     others.push(over);
                 }
                 Lookup::Outdated(_) | Lookup::Unknown => unknown.push(named.key),
-                Lookup::Absent => owed.look_up(&named.key, host, debts),
+                Lookup::Absent => deletions.look_up(&named.key, host, debts),
             }
         }
         if !rivals.is_empty() {

@@ -12,7 +12,7 @@ use super::answers::{self, Audience};
 use super::app_cookies::host_name;
 use super::assembled::Assembled;
 use super::built_in_pages::site;
-use super::elsewhere;
+use super::host_redirects;
 use super::sign_in_out::{SignInOutRequest, read_form};
 use crate::login::sign_in::{Browser, SignInFlow, SignedIn};
 use crate::login::sign_in_form;
@@ -53,7 +53,7 @@ impl Gateway {
             Ok(signed_in) => match self.end_if_outdated(assembled, &signed_in.session).await {
                 None => {
                     request.note_opened(&signed_in.session);
-                    let next = elsewhere::landing(&next, request.host, assembled);
+                    let next = host_redirects::landing(&next, request.host, assembled);
                     self::signed_in(request, &signed_in, &next)
                 }
                 Some(refusal) => form_again(request, &presented.user, &next, &refusal),

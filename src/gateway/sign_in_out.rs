@@ -7,8 +7,8 @@ use http::header::CONTENT_TYPE;
 use super::answers::Audience;
 use super::app_cookies::{self, PendingDeletions};
 use super::assembled::Assembled;
-use super::elsewhere::{Entering, HandOverRequest};
 use super::forward::Forward;
+use super::host_redirects::{EnterRequest, HandOverRequest};
 use super::last_request::LastRequest;
 use super::requester::Requester;
 use crate::admission::facts::RequestFacts;
@@ -53,7 +53,7 @@ pub(crate) struct SignInOutRequest {
     pub(super) known: Vec<KnownBrowser>,
     pub(super) device: Device,
     /// The cookies of ended sessions that the browser has to delete, whatever the answer is.
-    pub(super) owed: PendingDeletions,
+    pub(super) deletions: PendingDeletions,
     /// The session that the request has opened, if any.
     pub(super) opened: OnceLock<Arc<Session>>,
     /// The learned HttpOnly cookies of applications that this browser may have: a logout expires them.
@@ -80,12 +80,12 @@ pub(super) enum SignInOut {
     /// Redirect a browser back to the host that requested its session.
     Offer(HandOverRequest),
     /// Open the session of a code at this host.
-    Enter(Entering),
+    Enter(EnterRequest),
 }
 
 impl SignInOutRequest {
     /// Writes the request for the application while the session is alive; `fields` are the lines of `head`.
-    pub(crate) fn write_down(&mut self, head: RequestHead<'_>, fields: &HeadFields) {
+    pub(crate) fn keep_last_request(&mut self, head: RequestHead<'_>, fields: &HeadFields) {
         self.last = self.onward.take().and_then(|forward| LastRequest::written(&forward, head, fields));
     }
 
@@ -144,9 +144,10 @@ pub(super) fn sign_in_out_request(
     assembled: &Arc<Assembled>,
 ) -> Box<SignInOutRequest> {
     let (held, leaving) = match action {
-        SignInOut::SignOut(_) => {
-            (app_cookies::held(facts, assembled), app_cookies::leaving(facts, &requester.cookies, assembled))
-        }
+        SignInOut::SignOut(_) => (
+            app_cookies::learned_cookies(facts, assembled),
+            app_cookies::logout_call_request(facts, &requester.cookies, assembled),
+        ),
         SignInOut::SignIn
         | SignInOut::ChangePassword(_)
         | SignInOut::OwnSessions(..)
@@ -159,7 +160,7 @@ pub(super) fn sign_in_out_request(
         leaving,
         onward: None,
         last: None,
-        owed: PendingDeletions::default(),
+        deletions: PendingDeletions::default(),
         opened: OnceLock::new(),
         assembled: Arc::clone(assembled),
         host: facts.host,

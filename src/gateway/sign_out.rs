@@ -62,17 +62,17 @@ impl SignInOutRequest {
     /// cookie until all debts are settled; that cookie opens no session.
     pub(super) fn expire_app_cookies(&self, reply: &mut Reply, debts: &Debts) {
         let host = host_name(&self.assembled, self.host);
-        let (mut all, mut over_keys) = (self.owed.cookies.clone(), self.owed.keys.clone());
+        let (mut all, mut over_keys) = (self.deletions.cookies.clone(), self.deletions.keys.clone());
         for over in self.sessions.iter().filter(|session| session.has_ended()) {
             all.extend(over.vault().map(|vault| vault.remembered(host)).unwrap_or_default());
             over_keys.extend(over.keys());
         }
         all.extend(self.held.iter().cloned());
-        let left = app_cookies::tell(&all, &self.assembled, reply);
+        let left = app_cookies::put_deletions(&all, &self.assembled, reply);
         let opened = self.opened.get().map(|session| session.keys()).unwrap_or_default();
         let left_to_over = if opened.is_empty() { left.as_slice() } else { &[] };
-        over_keys.iter().for_each(|key| debts.leave(key, host, left_to_over));
-        opened.iter().for_each(|key| debts.leave(key, host, &left));
+        over_keys.iter().for_each(|key| debts.keep_only(key, host, left_to_over));
+        opened.iter().for_each(|key| debts.keep_only(key, host, &left));
         if !left_to_over.is_empty() && !over_keys.is_empty() {
             let expired = self.assembled.cookie.expire();
             reply.headers.retain(|(name, line)| name != SET_COOKIE || !expired.contains(line));
@@ -82,7 +82,7 @@ impl SignInOutRequest {
     /// The parts of the request for logout calls, if there is any to make.
     fn for_applications(&self) -> Option<Arc<BrowserRequest>> {
         let mut request = self.leaving.clone()?;
-        if let Some(left) = withhold(&self.owed.cookies, &request.cookies.0) {
+        if let Some(left) = withhold(&self.deletions.cookies, &request.cookies.0) {
             request.cookies = CookieLine(left);
         }
         Some(Arc::new(request))

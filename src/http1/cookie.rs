@@ -38,7 +38,7 @@ pub struct SessionCookie {
 pub const OTHER_COOKIES: [&str; 4] = ["-known", "-continued", "-hop", "-left"];
 
 /// The lifetime of a cookie that waits for the browser to return from another host, in seconds.
-const AWAY_SECONDS: i64 = 120;
+const RETURN_SECONDS: i64 = 120;
 /// The maximum number of cookies of one name that are checked: one is the gateway's, others may have been planted.
 const MAX_KNOWN: usize = 4;
 /// If the page that says who is signed in is requested again within this time, "Continue" has led back to it. In
@@ -154,27 +154,27 @@ impl SessionCookie {
     /// The `Set-Cookie` value for a browser that is redirected to the login host. It returns by a redirect that may be
     /// cross-site.
     pub(crate) fn set_hop(&self, hop: &Hop) -> HeaderValue {
-        let mut line = header_value(&self.for_a_way(&self.hop, hop.cookie_value(), AWAY_SECONDS));
+        let mut line = header_value(&self.cross_site_cookie(&self.hop, hop.cookie_value(), RETURN_SECONDS));
         line.set_sensitive(true);
         line
     }
 
     /// The `Set-Cookie` value that expires the cookie of [`Self::set_hop`].
     pub(crate) fn expire_hop(&self) -> HeaderValue {
-        header_value(&self.for_a_way(&self.hop, "", 0))
+        header_value(&self.cross_site_cookie(&self.hop, "", 0))
     }
 
     /// The `Set-Cookie` value for a browser that a logout redirects over the other hosts. It returns by a redirect that
     /// may be cross-site.
     pub(crate) fn set_left(&self, code: &Mac) -> HeaderValue {
-        let mut line = header_value(&self.for_a_way(&self.left, &code.encode(), AWAY_SECONDS));
+        let mut line = header_value(&self.cross_site_cookie(&self.left, &code.encode(), RETURN_SECONDS));
         line.set_sensitive(true);
         line
     }
 
     /// The `Set-Cookie` value that expires the cookie of [`Self::set_left`].
     pub(crate) fn expire_left(&self) -> HeaderValue {
-        header_value(&self.for_a_way(&self.left, "", 0))
+        header_value(&self.cross_site_cookie(&self.left, "", 0))
     }
 
     /// The well-formed cookies of [`Self::set_left`] in a request, at most [`MAX_KNOWN`].
@@ -185,7 +185,7 @@ impl SessionCookie {
     }
 
     /// A cookie that the browser also sends on cross-site redirects: never `SameSite=Strict`.
-    fn for_a_way<'a>(&self, name: &'a str, value: &'a str, seconds: i64) -> Cookie<'a> {
+    fn cross_site_cookie<'a>(&self, name: &'a str, value: &'a str, seconds: i64) -> Cookie<'a> {
         let mut cookie = self.cookie(name, value);
         cookie.set_same_site(if self.same_site == SameSite::None { SameSite::None } else { SameSite::Lax });
         cookie.set_max_age(cookie::time::Duration::seconds(seconds));

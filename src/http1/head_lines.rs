@@ -10,7 +10,7 @@ use http::HeaderName;
 #[cfg(test)]
 use http::{HeaderMap, HeaderValue};
 
-use super::header_name_bytes::{mark, measure, same_as_plain};
+use super::header_name_bytes::{equals_lower_case, mark, measure};
 use super::headers::Headers;
 use super::known_name::KnownName;
 use super::usual_names::usual_name;
@@ -96,7 +96,7 @@ impl HeadLine {
     /// Whether the field has this name, compared without case.
     fn is_called(&self, bytes: &[u8], name: &[u8]) -> bool {
         let own = self.name.of(bytes);
-        if self.is_plain { same_as_plain(own, name) } else { own.eq_ignore_ascii_case(name) }
+        if self.is_plain { equals_lower_case(own, name) } else { own.eq_ignore_ascii_case(name) }
     }
 
     /// Whether the value follows after a colon and at most one space, and ends at `end`, the end of the line.

@@ -68,7 +68,7 @@ pub(crate) fn is_plain(name: &[u8]) -> bool {
 
 /// Whether two tokens, at least one of them plain, are equal without case. Ignoring the bit of the letter case is exact
 /// for them: a plain name differs in another bit from every other token.
-pub(crate) fn same_as_plain(plain: &[u8], other: &[u8]) -> bool {
+pub(crate) fn equals_lower_case(plain: &[u8], other: &[u8]) -> bool {
     const CASE: u64 = 0x2020_2020_2020_2020;
     let same = |one: u64, other: u64| (one ^ other) & !CASE == 0;
     let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
@@ -145,10 +145,10 @@ mod tests {
             for length in [1, 3, 8, 9, 21] {
                 let name = |byte| [vec![b'x'; length], vec![byte, b'Y']].concat();
                 let want = one.eq_ignore_ascii_case(&other);
-                assert_eq!(same_as_plain(&name(one), &name(other).to_ascii_lowercase()), want, "{one} {other}");
+                assert_eq!(equals_lower_case(&name(one), &name(other).to_ascii_lowercase()), want, "{one} {other}");
             }
         }
-        assert!(!same_as_plain(b"a", b"ab") && same_as_plain(b"", b""));
+        assert!(!equals_lower_case(b"a", b"ab") && equals_lower_case(b"", b""));
     }
 
     proptest! {

@@ -16,7 +16,7 @@ use super::removed_headers::{self, FAMILIES, NAMES, OF_THE_CONNECTION};
 pub struct OwnHeaders {
     /// The names that the configuration adds to the fixed list, sorted.
     configured: Vec<Box<str>>,
-    lengths: Lengths,
+    lengths: LengthFilter,
 }
 
 /// A set of names with a filter that rejects most other names at little cost.
@@ -29,15 +29,15 @@ pub(crate) struct NameSet {
 
 /// A filter: for a hash of the first three letters, a bit for the length of every name that begins with them.
 #[derive(Clone, Debug)]
-struct Lengths(Box<[u64; 1024]>);
+struct LengthFilter(Box<[u64; 1024]>);
 
-impl Default for Lengths {
+impl Default for LengthFilter {
     fn default() -> Self {
         Self(Box::new([0; 1024]))
     }
 }
 
-impl Lengths {
+impl LengthFilter {
     fn insert(&mut self, name: &str, bits: u64) {
         if let Some(known) = letters(name.as_bytes()).and_then(|at| self.0.get_mut(at)) {
             *known |= bits;
@@ -77,7 +77,7 @@ impl OwnHeaders {
         let mut configured: Vec<Box<str>> = identity.into_iter().flat_map(taken).map(String::into).collect();
         configured.sort_unstable();
         configured.dedup();
-        let mut lengths = Lengths::default();
+        let mut lengths = LengthFilter::default();
         let fixed = NAMES.iter().chain(&OF_THE_CONNECTION).copied();
         fixed
             .chain(configured.iter().map(|name| &**name))
@@ -88,11 +88,11 @@ impl OwnHeaders {
 
     /// Whether a client's header of this name, in any case, must be removed.
     pub fn claims(&self, name: &[u8]) -> bool {
-        !is_plain(name) || self.claims_plain(name)
+        !is_plain(name) || self.claims_lower_case(name)
     }
 
     /// Like [`Self::claims`], for a name that is known to be plain.
-    pub(crate) fn claims_plain(&self, name: &[u8]) -> bool {
+    pub(crate) fn claims_lower_case(&self, name: &[u8]) -> bool {
         self.lengths.may_have(name) && self.lists(&lower_case(name))
     }
 

@@ -1,6 +1,6 @@
 //! The header names that the parsers of heads recognise.
 
-use super::header_name_bytes::same_as_plain;
+use super::header_name_bytes::equals_lower_case;
 
 /// The headers on which the framing of a message and the reuse of its connection depend, and a few frequent ones. Rules
 /// look up other headers by name.
@@ -59,7 +59,7 @@ impl KnownName {
             (17, Some(b't')) => (Self::TransferEncoding, b"transfer-encoding"),
             _ => return Self::Other,
         };
-        if same_as_plain(text, name) { known } else { Self::Other }
+        if equals_lower_case(text, name) { known } else { Self::Other }
     }
 }
 

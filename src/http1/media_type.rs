@@ -9,7 +9,7 @@ use memchr::memchr;
 use super::headers::Headers;
 
 /// Types of answers without a foreseeable end: event streams, motion pictures, sequences of records.
-const PUSHED: [&[u8]; 13] = [
+const PUSH_TYPES: [&[u8]; 13] = [
     b"text/event-stream", b"multipart/x-mixed-replace", b"application/x-ndjson", b"application/ndjson",
     b"application/json-seq", b"application/geo+json-seq", b"application/stream+json", b"application/x-json-stream",
     b"application/jsonl", b"application/jsonlines", b"application/x-jsonlines", b"application/json-lines",
@@ -27,7 +27,7 @@ const USUAL_PARAMETERS: [&[u8]; 3] = [b"; charset=utf-8", b"; charset=UTF-8", b"
 
 /// Whether an answer may be a push stream: one that its application continues for an unlimited time.
 pub(crate) fn is_push_stream(headers: &dyn Headers) -> bool {
-    let is_pushed = |line: &[u8]| types(line).any(|one| is_one_of(one, &PUSHED));
+    let is_pushed = |line: &[u8]| types(line).any(|one| is_one_of(one, &PUSH_TYPES));
     headers.lines(&CONTENT_TYPE).any(|line| !is_usual_page(line) && is_pushed(line))
 }
 

@@ -23,9 +23,9 @@ const END_TO_END: [&str; 44] = [
 const FAMILIES: [&str; 5] = ["accept", "access-control-", "content-", "if-", "sec-"];
 
 /// The maximum number of nominated names: each one costs a search through all fields.
-const MOST: usize = 10;
+const MAX_NOMINATED: usize = 10;
 
-/// Whether the `Connection` headers of a request name an end-to-end header, an invalid name, or more than [`MOST`]
+/// Whether the `Connection` headers of a request name an end-to-end header, an invalid name, or more than [`MAX_NOMINATED`]
 /// names.
 pub(crate) fn nominates_end_to_end(headers: &dyn Headers) -> bool {
     // Nearly every request has one of these values.
@@ -34,8 +34,9 @@ pub(crate) fn nominates_end_to_end(headers: &dyn Headers) -> bool {
         return false;
     }
     let lines = headers.lines(&CONNECTION).filter(|line| !is_usual(line));
-    let names: Vec<_> = lines.flat_map(items).take(MOST + 1).collect();
-    names.len() > MOST || names.into_iter().any(|name| is_end_to_end(name) || !name.iter().all(|&at| is_token(at)))
+    let names: Vec<_> = lines.flat_map(items).take(MAX_NOMINATED + 1).collect();
+    names.len() > MAX_NOMINATED
+        || names.into_iter().any(|name| is_end_to_end(name) || !name.iter().all(|&at| is_token(at)))
 }
 
 fn is_end_to_end(name: &[u8]) -> bool {

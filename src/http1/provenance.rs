@@ -42,7 +42,7 @@ impl Provenance {
             ClientAddress::Ip(address) => address.to_string(),
             ClientAddress::Unix => String::new(),
         };
-        for hop in hops_from_the_nearest(headers).take(MAX_HOPS) {
+        for hop in hops_nearest_first(headers).take(MAX_HOPS) {
             let Some(hop) = parse_hop(hop) else { break };
             client = ClientAddress::Ip(hop);
             let separator = if chain.is_empty() { "" } else { ", " };
@@ -60,7 +60,7 @@ fn last_value<'a>(headers: &'a dyn Headers, name: &'a HeaderName) -> Option<&'a 
     text(headers.lines(name).last()?)?.rsplit(',').next().map(str::trim)
 }
 
-fn hops_from_the_nearest(headers: &dyn Headers) -> impl Iterator<Item = &str> {
+fn hops_nearest_first(headers: &dyn Headers) -> impl Iterator<Item = &str> {
     let lines: Vec<_> = headers.lines(&X_FORWARDED_FOR).collect();
     lines.into_iter().rev().flat_map(|line| text(line).unwrap_or("").rsplit(',').map(str::trim))
 }

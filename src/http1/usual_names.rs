@@ -1,7 +1,7 @@
 //! A perfect hash table of the most frequent header names. A line that begins with one of them is recognised by one
 //! comparison, without inspecting each byte of its name.
 
-use super::header_name_bytes::{mark, same_as_plain};
+use super::header_name_bytes::{equals_lower_case, mark};
 use super::known_name::KnownName;
 
 /// The most frequent names in requests of browsers and answers of applications. All are plain. Other names are read
@@ -81,15 +81,15 @@ pub(super) fn usual_name(line: &[u8]) -> Option<(&[u8], u8, KnownName)> {
     let name = line.get(..colon(line)?)?;
     let mark = mark(name);
     let (usual, known) = BY_PLACE.get(usize::from(place(name, mark)?))?;
-    same_as_plain(usual, name).then_some((name, mark, *known))
+    equals_lower_case(usual, name).then_some((name, mark, *known))
 }
 
-/// The position of the first colon of a line, if it is in the first [`LONGEST`] bytes and in a complete word of eight
+/// The position of the first colon of a line, if it is in the first [`MAX_NAME_LENGTH`] bytes and in a complete word of eight
 /// bytes. For such short texts this is faster than `memchr`.
 fn colon(line: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let (words, _) = line.as_chunks();
-    for (at, word) in words.iter().take(LONGEST / 8).enumerate() {
+    for (at, word) in words.iter().take(MAX_NAME_LENGTH / 8).enumerate() {
         // Each colon becomes a zero byte. The lowest bit set in `found` is the highest bit of the lowest zero byte.
         let zeros = u64::from_le_bytes(*word) ^ (ONES * u64::from(b':'));
         let found = zeros.wrapping_sub(ONES) & !zeros & (ONES << 7);
@@ -101,7 +101,7 @@ fn colon(line: &[u8]) -> Option<usize> {
 }
 
 /// The maximum length of the names in the table, in bytes.
-const LONGEST: usize = 32;
+const MAX_NAME_LENGTH: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -126,7 +126,7 @@ mod tests {
             (0..length).map(|place| if place >= at { b':' } else { [b';', 0xba, b'9', 0][place % 4] }).collect()
         };
         for (at, length) in (0..50).flat_map(|at| (0..50).map(move |length| (at, length))) {
-            let want = (at < LONGEST && at < length / 8 * 8).then_some(at);
+            let want = (at < MAX_NAME_LENGTH && at < length / 8 * 8).then_some(at);
             assert_eq!(colon(&line(at, length)), want, "{at} of {length}");
         }
     }

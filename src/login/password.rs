@@ -8,7 +8,7 @@ use crate::values::form::{Form, FormValue};
 use crate::values::reason::Reason;
 
 /// The minimum length of a new password, in characters (NIST SP 800-63B 5.1.1.2).
-pub(crate) const SHORTEST: usize = 8;
+pub(crate) const MIN_LENGTH: usize = 8;
 
 /// A requested change, whose old password is not verified yet.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(crate) fn read(form: &Form, user: &str) -> Result<PasswordChange, Reason> {
     let new = Password::new(Zeroizing::new(new.to_owned())).map_err(|_| Reason::NewPasswordUnfit)?;
     let is_old = Password::new(Zeroizing::new(old.to_owned())).is_ok_and(|old| old.is_same(&new));
     let is_name = Password::new(Zeroizing::new(user.to_owned())).is_ok_and(|name| name.is_same(&new));
-    if is_old || is_name || new.characters() < SHORTEST {
+    if is_old || is_name || new.characters() < MIN_LENGTH {
         return Err(Reason::NewPasswordUnfit);
     }
     let presented = UsernamePassword::new(CredentialSource::Form, user, Zeroizing::new(old.to_owned()))

@@ -88,8 +88,9 @@ impl SignInFlow<'_> {
         let host = browser.host.map(Into::into);
         let sign_in = SignIn { user: Arc::new(user), identity, stamp, device, address, host };
         let (sessions, now) = (&self.pipeline.sessions, self.pipeline.clock.now());
-        let (over, opened) = match browser.sessions.iter().find(|earlier| sessions.goes_on(earlier, &sign_in, now)) {
-            Some(earlier) => sessions.open_again(earlier, sign_in, now).await,
+        let (over, opened) = match browser.sessions.iter().find(|earlier| sessions.can_continue(earlier, &sign_in, now))
+        {
+            Some(earlier) => sessions.open_successor(earlier, sign_in, now).await,
             None => (Vec::new(), sessions.open(sign_in, now).await),
         };
         let answered = self.terms.clone().answered(RequestParts { cookies: 1, ..RequestParts::default() });

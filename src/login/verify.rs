@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::audit::{Event, Log};
 use crate::credentials::hashing::PasswordChecker;
-use crate::credentials::methods::{Accepted, Means, SignInMethods};
+use crate::credentials::methods::{Accepted, MethodContext, SignInMethods};
 use crate::credentials::username_password::UsernamePassword;
 use crate::session::record::Session;
 use crate::throttle::{Banned, SignInClient, Throttle, Ticket};
@@ -48,7 +48,7 @@ impl Attempts<'_> {
         let requester = SignInClient { user: &presented.user, client, known };
         let ticket = self.throttle.attempt(&requester, self.trusted, self.clock.now());
         let ticket = ticket.map_err(|banned| refused(self.banned(banned)))?;
-        match self.methods.judge(presented, Means { passwords: self.passwords, share: ticket.share() }).await {
+        match self.methods.judge(presented, MethodContext { passwords: self.passwords, share: ticket.share() }).await {
             Ok(accepted) => {
                 ticket.succeeded(self.clock.now());
                 Ok(accepted)

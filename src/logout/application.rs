@@ -45,7 +45,7 @@ pub(crate) enum LogoutAction {
 
 /// An ended session, as far as its applications are concerned.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Leaving<'a> {
+pub(crate) struct EndedSession<'a> {
     /// The session.
     pub(crate) session: &'a Session,
     /// Why it has ended.
@@ -74,7 +74,7 @@ impl Applications {
     }
 
     /// What is to be done for each application that the session has used, that is, that has set cookies.
-    pub(crate) fn due(&self, leaving: Leaving<'_>) -> Vec<LogoutAction> {
+    pub(crate) fn due(&self, leaving: EndedSession<'_>) -> Vec<LogoutAction> {
         let mut jars: Vec<_> = leaving.jars.iter().map(|jar| (jar, self.browser_at(jar.host(), leaving))).collect();
         let browsers_host = leaving.browser.map(|browser| LastJar::empty(&browser.host));
         jars.extend(
@@ -102,7 +102,7 @@ impl Applications {
     }
 
     /// The browser's request, if it came to this host.
-    fn browser_at<'a>(&self, host: &str, leaving: Leaving<'a>) -> Option<&'a Arc<BrowserRequest>> {
+    fn browser_at<'a>(&self, host: &str, leaving: EndedSession<'a>) -> Option<&'a Arc<BrowserRequest>> {
         leaving.browser.filter(|browser| *browser.host == *host)
     }
 
@@ -111,7 +111,7 @@ impl Applications {
         route: &Arc<Route>,
         jar: &LastJar,
         browser: Option<&Arc<BrowserRequest>>,
-        leaving: Leaving<'_>,
+        leaving: EndedSession<'_>,
     ) -> Option<LogoutAction> {
         let is_elsewhere = route.host.as_ref().is_some_and(|host| host.as_str() != jar.host());
         if is_elsewhere {
@@ -230,8 +230,14 @@ pub(super) mod tests {
     /// What is to be done for these jars, with or without a browser's request.
     fn due(of: &Applications, cause: EndCause, jars: &[LastJar], browser: bool) -> Vec<String> {
         let (session, browser) = (session(), browser.then(|| Arc::new(browser_request())));
-        let leaving =
-            Leaving { session: &session, cause, jars, browser: browser.as_ref(), passed_on: None, now: WallTime(0) };
+        let leaving = EndedSession {
+            session: &session,
+            cause,
+            jars,
+            browser: browser.as_ref(),
+            passed_on: None,
+            now: WallTime(0),
+        };
         let shown = |due: LogoutAction| match due {
             LogoutAction::Dropped(name) => format!("dropped {name}"),
             LogoutAction::Unknown(name) => format!("unknown {name}"),
@@ -334,7 +340,7 @@ pub(super) mod tests {
         let (session, browser) = (session(), browser.then(|| Arc::new(browser_request())));
         let jars = &[last("app.test", &["sid=1; Path=/"])];
         let (cause, browser) = (EndCause::Logout, browser.as_ref());
-        let leaving = Leaving { session: &session, cause, jars, browser, passed_on: None, now: WallTime(0) };
+        let leaving = EndedSession { session: &session, cause, jars, browser, passed_on: None, now: WallTime(0) };
         let Some(LogoutAction::Call(call)) = applications(vec![route]).due(leaving).pop() else { panic!("no call") };
         let request = call.request(call.route.logout.call.as_ref().unwrap(), None).unwrap();
         assert_eq!((request.target.as_str(), &*format!("{request:?}")), ("/logout?next=%2F", "POST /logout"));

@@ -24,7 +24,7 @@ pub(crate) struct Calls {
 
 /// The logout that a call belongs to.
 #[derive(Clone, Debug)]
-pub(crate) struct PartOf {
+pub(crate) struct LogoutRef {
     /// The id of the logout.
     pub(crate) logout_id: String,
     /// The session.
@@ -51,29 +51,29 @@ impl Calls {
     }
 
     /// Makes a call now.
-    pub(crate) async fn make(&self, call: LogoutCall, part: &PartOf) -> ApplicationReceipt {
+    pub(crate) async fn make(&self, call: LogoutCall, part: &LogoutRef) -> ApplicationReceipt {
         let application = call.application().into();
         let Some(client) = self.client.get() else {
             return ApplicationReceipt { application, result: ApplicationOutcome::NotAttempted };
         };
         let receipt = ApplicationReceipt { application, result: call.make(&**client).await };
-        part.tell(&receipt);
+        part.report(&receipt);
         receipt
     }
 
     /// Forwards the browser's own request.
-    pub(crate) async fn pass_on(&self, request: &PassedOn, part: &PartOf) -> ApplicationReceipt {
+    pub(crate) async fn pass_on(&self, request: &PassedOn, part: &LogoutRef) -> ApplicationReceipt {
         let application = request.application().into();
         let Some(client) = self.client.get() else {
             return ApplicationReceipt { application, result: ApplicationOutcome::NotAttempted };
         };
         let receipt = ApplicationReceipt { application, result: request.send(&**client).await };
-        part.tell(&receipt);
+        part.report(&receipt);
         receipt
     }
 
     /// Queues a call, if the queue is not full.
-    pub(crate) fn queue(self: &Arc<Self>, call: LogoutCall, part: &PartOf) -> ApplicationReceipt {
+    pub(crate) fn queue(self: &Arc<Self>, call: LogoutCall, part: &LogoutRef) -> ApplicationReceipt {
         let application = call.application().into();
         let Some(place) = self.place() else {
             return ApplicationReceipt { application, result: ApplicationOutcome::NotAttempted };
@@ -102,8 +102,8 @@ impl Calls {
     }
 }
 
-impl PartOf {
-    fn tell(&self, receipt: &ApplicationReceipt) {
+impl LogoutRef {
+    fn report(&self, receipt: &ApplicationReceipt) {
         let (identity, session) = (self.session.identity(), self.session.handle());
         let event = Event::ApplicationLogout {
             user: identity.user(),
@@ -123,7 +123,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::super::application::tests::{applications, last, route_with_call};
-    use super::super::application::{Leaving, LogoutAction};
+    use super::super::application::{EndedSession, LogoutAction};
     use super::super::client::{OwnAnswer, OwnRequest};
     use super::*;
     use crate::audit::{Format, LogSettings};
@@ -161,7 +161,7 @@ mod tests {
         let (of, jars) = (applications(vec![route_with_call("POST /logout")]), [last("app.test", &["sid=1; Path=/"])]);
         let (session, clock, slow) = (session(), Clock::manual().0, Arc::new(Slow::default()));
         let (log, _) = Log::to_memory(LogSettings { format: Format::Text, access: false });
-        let leaving = Leaving {
+        let leaving = EndedSession {
             session: &session,
             cause: EndCause::Idle,
             jars: &jars,
@@ -169,7 +169,7 @@ mod tests {
             passed_on: None,
             now: WallTime(0),
         };
-        let part = PartOf { logout_id: "id".into(), session: Arc::clone(&session), log, clock };
+        let part = LogoutRef { logout_id: "id".into(), session: Arc::clone(&session), log, clock };
         let calls = Arc::new(Calls::default());
         calls.set_client(Arc::<Slow>::clone(&slow));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

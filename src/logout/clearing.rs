@@ -31,7 +31,7 @@ const UNREACHED: &str = "unreached";
 
 /// A host, and the code for the session cookie that the browser has there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Stop {
+struct ClearingStep {
     host: Box<str>,
     code: Box<str>,
 }
@@ -41,7 +41,7 @@ struct Stop {
 pub(crate) struct ClearingChain {
     until: WallTime,
     logout: Box<str>,
-    stops: Vec<Stop>,
+    stops: Vec<ClearingStep>,
     next: Box<str>,
 }
 
@@ -57,13 +57,13 @@ impl ClearingChain {
         let until = WallTime(now.0.saturating_add(VALID_FOR.as_secs()));
         let stop = |(key, host): &(SessionKey, Box<str>)| {
             let code = by.sign(MacPurpose::ClearedHost, &stop_parts(key, host, &until.0.to_be_bytes())).encode().into();
-            Stop { host: host.clone(), code }
+            ClearingStep { host: host.clone(), code }
         };
         let stops = keys.iter().take(MAX_STOPS).map(stop).collect();
         Self { until, logout: logout.into(), stops, next: next.to_string().into() }
     }
 
-    /// Reads what [`ClearingChain::onward`] has written. `None` if the signature is not valid, or too old.
+    /// Reads what [`ClearingChain::next_address`] has written. `None` if the signature is not valid, or too old.
     pub(crate) fn read(query: &Form, now: WallTime, by: &MacKeys) -> Option<Self> {
         let field = |names: &[&str]| match query.field(names) {
             FormValue::One(text) => Some(text),
@@ -73,7 +73,7 @@ impl ClearingChain {
         let mut parts = field(&["stops"])?.split(SEPARATOR);
         let mut stops = Vec::new();
         while let (Some(host), Some(code)) = (parts.next(), parts.next()) {
-            stops.push(Stop { host: host.into(), code: code.into() });
+            stops.push(ClearingStep { host: host.into(), code: code.into() });
         }
         let chain = Self { until, logout: field(&["logout"])?.into(), stops, next: field(&NEXT)?.into() };
         let mac = Mac::parse(field(&["mac"])?.as_bytes())?;
@@ -135,14 +135,14 @@ impl ClearingChain {
         allowed: &AllowedOrigins,
         by: &MacKeys,
     ) -> Option<ReturnTo> {
-        self.pass_by(hosts, by);
+        self.skip_unserved(hosts, by);
         if self.stops.is_empty() { self.target(allowed) } else { Some(self.address(by).on(at)) }
     }
 
     /// The address of the next stop or, after the last one, the target, if it is an allowed one. Hosts that are no
     /// longer served are skipped.
-    pub(crate) fn onward(mut self, hosts: &OwnHosts, allowed: &AllowedOrigins, by: &MacKeys) -> Option<ReturnTo> {
-        self.pass_by(hosts, by);
+    pub(crate) fn next_address(mut self, hosts: &OwnHosts, allowed: &AllowedOrigins, by: &MacKeys) -> Option<ReturnTo> {
+        self.skip_unserved(hosts, by);
         match self.stops.first().and_then(|stop| origin_of(stop, hosts)) {
             Some(origin) => Some(self.address(by).on(&origin)),
             None => self.target(allowed),
@@ -155,8 +155,8 @@ impl ClearingChain {
     }
 
     /// Skips hosts that are no longer served.
-    fn pass_by(&mut self, hosts: &OwnHosts, by: &MacKeys) {
-        let gone: Vec<Stop> = self.stops.extract_if(.., |stop| origin_of(stop, hosts).is_none()).collect();
+    fn skip_unserved(&mut self, hosts: &OwnHosts, by: &MacKeys) {
+        let gone: Vec<ClearingStep> = self.stops.extract_if(.., |stop| origin_of(stop, hosts).is_none()).collect();
         gone.iter().for_each(|stop| self.note(&stop.host, HostOutcome::NotVisited, by));
     }
 
@@ -201,7 +201,7 @@ pub(crate) fn unreached(query: &Form) -> Option<&str> {
 }
 
 /// The origin of a stop; `None` if its host is no longer served.
-fn origin_of(stop: &Stop, hosts: &OwnHosts) -> Option<Origin> {
+fn origin_of(stop: &ClearingStep, hosts: &OwnHosts) -> Option<Origin> {
     hosts.public_origin(hosts.host_id(&Host::parse(&stop.host)?)?)
 }
 
@@ -247,8 +247,8 @@ mod tests {
             )
         }
 
-        fn onward(&self, chain: &ClearingChain) -> String {
-            chain.clone().onward(&self.hosts, &self.allowed, &self.by).unwrap().to_string()
+        fn next_address(&self, chain: &ClearingChain) -> String {
+            chain.clone().next_address(&self.hosts, &self.allowed, &self.by).unwrap().to_string()
         }
 
         fn begin(&self, chain: &ClearingChain) -> String {
@@ -265,12 +265,12 @@ mod tests {
     #[test]
     fn a_chain_leads_over_every_host_to_the_target() {
         let fixture = fixture();
-        let mut address = fixture.onward(&fixture.chain());
+        let mut address = fixture.next_address(&fixture.chain());
         for (host, key) in [("shop.test", fixture.shop), ("blog.test", fixture.blog)] {
             assert!(address.starts_with(&format!("https://{host}/.exeunt/clear?")), "{address}");
             let mut chain = fixture.read(&address, NOW).unwrap();
             assert_eq!(chain.arrive(host, [key].into_iter(), &fixture.by), Some(true), "{host}");
-            address = fixture.onward(&chain);
+            address = fixture.next_address(&chain);
         }
         assert_eq!(address, "https://app.test/bye?x=1");
     }
@@ -280,7 +280,7 @@ mod tests {
     fn a_copied_link_clears_nothing() {
         let fixture = fixture();
         let stranger = SessionId::generate().unwrap().key();
-        let address = fixture.onward(&fixture.chain());
+        let address = fixture.next_address(&fixture.chain());
         let cases = [
             ("the browser of the logout", "shop.test", fixture.shop, Some(true)),
             ("another browser", "shop.test", stranger, Some(false)),
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn only_a_recent_chain_of_the_gateway_is_accepted() {
         let fixture = fixture();
-        let address = fixture.onward(&fixture.chain());
+        let address = fixture.next_address(&fixture.chain());
         for (later, counts) in [(0, true), (119, true), (120, false), (10_000, false)] {
             assert_eq!(fixture.read(&address, WallTime(NOW.0 + later)).is_some(), counts, "{later}");
         }
@@ -336,7 +336,7 @@ mod tests {
         for (unreached, want) in cases {
             let mut chain = fixture.read(&begin, NOW).unwrap();
             chain.leave_out(unreached, &fixture.by);
-            assert!(fixture.onward(&chain).starts_with(want), "{unreached}");
+            assert!(fixture.next_address(&chain).starts_with(want), "{unreached}");
         }
     }
 
@@ -346,7 +346,7 @@ mod tests {
         let next = ReturnTo::own("/");
         let keys: Vec<_> = (0..99).map(|number| (fixture.shop, format!("h{number}.test").into())).collect();
         let chain = ClearingChain::new("id", &keys, &next, NOW, &fixture.by);
-        assert_eq!((chain.stops.len(), fixture.onward(&chain).as_str()), (MAX_STOPS, "/"));
+        assert_eq!((chain.stops.len(), fixture.next_address(&chain).as_str()), (MAX_STOPS, "/"));
         assert_eq!(fixture.begin(&chain), "/", "no other host is served");
     }
 }

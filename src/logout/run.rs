@@ -5,14 +5,14 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
-use super::application::{Leaving, LogoutAction};
-use super::calls::{Calls, PartOf};
+use super::application::{EndedSession, LogoutAction};
+use super::calls::{Calls, LogoutRef};
 use super::ending::{Ending, Terms};
 use super::plan::{PlanStep, plan};
 use super::receipts::{self, Receipts};
 use crate::audit::{Event, Log};
 use crate::session::record::{Ended, Session};
-use crate::session::table::{EndsOfUser, SessionTable};
+use crate::session::table::{SessionTable, UserEnds};
 use crate::values::application_outcome::ApplicationOutcome;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;
@@ -21,10 +21,10 @@ use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment};
 use crate::vault::debts::Debts;
 use crate::vault::last_jar::LastJar;
-use crate::vault::store::Closed;
+use crate::vault::store::ClosedVault;
 
 /// Sessions of one batch whose steps run concurrently, so that one slow application does not delay the others.
-const AT_ONCE: usize = 64;
+const MAX_CONCURRENT: usize = 64;
 
 /// Which sessions are to end.
 #[derive(Debug)]
@@ -75,27 +75,27 @@ impl Pipeline {
 
     async fn run(&self, id: String, which: SessionsToEnd, terms: Terms) -> Receipts {
         let begun = self.clock.now();
-        let EndsOfUser { ended, confirmed } = self.mark(which, begun).await;
+        let UserEnds { ended, confirmed } = self.mark(which, begun).await;
         let endings = ended.into_iter().map(|ended| Ending { ended, terms: terms.clone() });
         let each = in_parallel(endings, |ending| self.carry_out(ending, &id, begun)).await;
         Receipts { id, each, confirmed }
     }
 
     /// Ends the sessions. Nothing that follows can prevent or undo it.
-    async fn mark(&self, which: SessionsToEnd, now: Moment) -> EndsOfUser {
-        let confirmed = |ended| EndsOfUser { ended, confirmed: true };
+    async fn mark(&self, which: SessionsToEnd, now: Moment) -> UserEnds {
+        let confirmed = |ended| UserEnds { ended, confirmed: true };
         match which {
             SessionsToEnd::These(sessions, cause) => confirmed(self.sessions.end_all(sessions, cause).await),
             SessionsToEnd::Named(mut sessions, mut unknown) => {
                 // These keys are in the table; only whether they have ended at another replica is unknown.
                 sessions.extend(self.sessions.take_entered(&mut unknown));
-                self.sessions.owe_end_of(&unknown, now).await;
+                self.sessions.schedule_end_of(&unknown, now).await;
                 let ended = self.sessions.end_all(sessions, EndCause::Logout).await;
-                EndsOfUser { ended, confirmed: unknown.is_empty() }
+                UserEnds { ended, confirmed: unknown.is_empty() }
             }
             SessionsToEnd::AllOf(user, cause) => self.sessions.end_all_of(&user, cause).await,
             SessionsToEnd::Expired => confirmed(self.sessions.expired(now).await),
-            SessionsToEnd::Pending => confirmed(self.sessions.confirm_owed(now).await),
+            SessionsToEnd::Pending => confirmed(self.sessions.retry_unconfirmed(now).await),
             SessionsToEnd::Ended(ended) => confirmed(ended),
         }
     }
@@ -147,9 +147,9 @@ impl Pipeline {
         let (session, cause, now) = (&ended.session, ended.cause, self.clock.wall());
         let browser = terms.request.as_ref().and_then(|request| request.browser.as_ref());
         let passed_on = terms.request.as_ref().and_then(|request| request.passed_on.as_ref());
-        let due = terms.applications.due(Leaving { session, cause, jars, browser, passed_on, now });
+        let due = terms.applications.due(EndedSession { session, cause, jars, browser, passed_on, now });
         let (log, clock) = (self.log.clone(), self.clock.clone());
-        let part = &PartOf { logout_id: id.to_owned(), session: Arc::clone(session), log, clock };
+        let part = &LogoutRef { logout_id: id.to_owned(), session: Arc::clone(session), log, clock };
         let one = |due| async move {
             match due {
                 LogoutAction::Dropped(application) => {
@@ -176,7 +176,7 @@ impl Pipeline {
 /// The number of application cookies. If the browser waits for the answer, the answer expires those that it has;
 /// otherwise they are noted as debts.
 fn cookies_of(session: &Session) -> usize {
-    let Closed { dropped, in_browser } = session.close_vault();
+    let ClosedVault { dropped, in_browser } = session.close_vault();
     dropped + in_browser.iter().map(|(_, cookies)| cookies.len()).sum::<usize>()
 }
 
@@ -185,9 +185,9 @@ fn ended_by_call(applications: &[ApplicationReceipt]) -> usize {
     applications.iter().filter(|application| application.result == ApplicationOutcome::EndedByCall).count()
 }
 
-/// Runs `work` for each, at most [`AT_ONCE`] concurrently; the results are in the order of the inputs.
+/// Runs `work` for each, at most [`MAX_CONCURRENT`] concurrently; the results are in the order of the inputs.
 async fn in_parallel<A, B, F: Future<Output = B>>(all: impl Iterator<Item = A>, work: impl Fn(A) -> F) -> Vec<B> {
-    stream::iter(all).map(work).buffered(AT_ONCE).collect().await
+    stream::iter(all).map(work).buffered(MAX_CONCURRENT).collect().await
 }
 
 #[cfg(test)]
@@ -200,16 +200,16 @@ mod tests {
 
     #[tokio::test]
     async fn sessions_do_not_wait_for_each_others_applications() {
-        let meeting = Barrier::new(AT_ONCE);
+        let meeting = Barrier::new(MAX_CONCURRENT);
         // None of them finishes before all of them have begun.
-        let done = in_parallel(0..2 * AT_ONCE, |number| {
+        let done = in_parallel(0..2 * MAX_CONCURRENT, |number| {
             let meeting = &meeting;
             async move {
                 meeting.wait().await;
                 number
             }
         });
-        assert!(done.await.into_iter().eq(0..2 * AT_ONCE), "in the order of the inputs");
+        assert!(done.await.into_iter().eq(0..2 * MAX_CONCURRENT), "in the order of the inputs");
     }
 
     #[tokio::test]
@@ -220,7 +220,7 @@ mod tests {
             tokio::task::yield_now().await;
             now.fetch_sub(1, Ordering::SeqCst);
         };
-        in_parallel(0..10 * AT_ONCE, count).await;
-        assert_eq!(most.into_inner(), AT_ONCE);
+        in_parallel(0..10 * MAX_CONCURRENT, count).await;
+        assert_eq!(most.into_inner(), MAX_CONCURRENT);
     }
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 use url::{Host, Url};
 
 /// The maximum length of a URL in bytes.
-const LONGEST: usize = 2048;
+const MAX_URL_LENGTH: usize = 2048;
 
 /// The destination of requests.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl OutboundEndpoint {
     /// Reads an address.
     pub(crate) fn parse(text: &str) -> Result<Self, OutboundEndpointError> {
         let wrong = OutboundEndpointError::Malformed;
-        let url = Url::parse(text).ok().filter(|_| text.len() <= LONGEST).ok_or(wrong)?;
+        let url = Url::parse(text).ok().filter(|_| text.len() <= MAX_URL_LENGTH).ok_or(wrong)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong);
         }

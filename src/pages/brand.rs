@@ -10,7 +10,7 @@ pub const MAX_LOGO: usize = 256 * 1024;
 /// The longest name, in characters.
 const MAX_NAME: usize = 60;
 /// The default accent colour: the green of emergency exit signs.
-const EXIT_GREEN: &str = "#17694e";
+const DEFAULT_COLOUR: &str = "#17694e";
 
 /// Name, picture and colour of every page.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct Brand {
 
 impl Default for Brand {
     fn default() -> Self {
-        let colour = Colour::parse(EXIT_GREEN).unwrap_or(super::colour::BLACK);
+        let colour = Colour::parse(DEFAULT_COLOUR).unwrap_or(super::colour::BLACK);
         Self { name: "Exeunt".to_owned(), colour, logo: None }
     }
 }

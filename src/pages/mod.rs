@@ -41,7 +41,7 @@ use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
 
 /// The background of the pages' cards in the light and the dark scheme. `style.css` has the same colours.
-const PAPER: [&str; 2] = ["#f6f5f1", "#1b1e1d"];
+const BACKGROUNDS: [&str; 2] = ["#f6f5f1", "#1b1e1d"];
 /// The content security policy of the logo where it is opened as a document: an SVG must not run scripts.
 const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 /// The delay after which a page redirects whose script has not done so. The script takes three seconds at most.
@@ -99,7 +99,7 @@ impl Pages {
         let name = if brand.logo.is_none() { brand.name.as_str() } else { "" };
         let (style_at, picture_at) = (versioned("style.css", style.as_bytes()), versioned("logo", &picture.bytes));
         let brand = context! { name => brand.name.as_str(), beside_logo => name, logo => picture_at };
-        let around = around(brand, stylesheet(&style_at, &style), addresses);
+        let around = shared_variables(brand, stylesheet(&style_at, &style), addresses);
         Ok(Self { theme, around, policies, style: style.into(), picture, tabs_worker: tabs::worker(own) })
     }
 
@@ -180,12 +180,12 @@ impl Pages {
 
     /// The style of every page.
     pub(crate) fn style(&self) -> Reply {
-        kept(Reply::with_body(StatusCode::OK, "text/css; charset=utf-8", self.style.clone()))
+        cacheable(Reply::with_body(StatusCode::OK, "text/css; charset=utf-8", self.style.clone()))
     }
 
     /// The picture of every page.
     pub(crate) fn logo(&self) -> Reply {
-        kept(Reply::with_body(StatusCode::OK, self.picture.media_type, self.picture.bytes.clone()))
+        cacheable(Reply::with_body(StatusCode::OK, self.picture.media_type, self.picture.bytes.clone()))
             .with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PICTURE_POLICY))
     }
 
@@ -207,7 +207,7 @@ fn stylesheet(at: &str, text: &str) -> Value {
 }
 
 /// The variables of every template, besides those of its page.
-fn around(brand: Value, style: Value, addresses: &Addresses) -> Value {
+fn shared_variables(brand: Value, style: Value, addresses: &Addresses) -> Value {
     let Addresses { login, logout, home } = addresses;
     context! { brand, style, login, logout, home }
 }
@@ -215,7 +215,7 @@ fn around(brand: Value, style: Value, addresses: &Addresses) -> Value {
 /// The accent colour's variables of the style sheet: unchanged for areas, with enough contrast for text.
 fn colours(accent: Colour) -> String {
     let readable = |paper: &str| Colour::parse(paper).map_or(accent, |paper| accent.readable_on(paper));
-    let [day, night] = PAPER.map(readable);
+    let [day, night] = BACKGROUNDS.map(readable);
     format!(
         ":root {{ --accent: {accent}; --on-accent: {}; --accent-text: {day}; }}\n\
          @media (prefers-color-scheme: dark) {{ \
@@ -231,7 +231,7 @@ fn versioned(name: &str, content: &[u8]) -> String {
     format!("/.exeunt/{name}?v={}", digest.get(..8).unwrap_or_default())
 }
 
-fn kept(mut reply: Reply) -> Reply {
+fn cacheable(mut reply: Reply) -> Reply {
     reply.headers.retain(|(name, _)| name != CACHE_CONTROL);
     reply
         .with(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"))

@@ -197,7 +197,7 @@ fn the_colour_is_readable_in_every_role() {
         };
         let (areas, inks, texts) = (values(" --accent"), values("--on-accent"), values("--accent-text"));
         for theme in 0..2 {
-            let paper = Colour::parse(PAPER[theme]).unwrap();
+            let paper = Colour::parse(BACKGROUNDS[theme]).unwrap();
             assert!(areas[theme].contrast(inks[theme]) >= 4.5, "{accent} {theme}");
             assert!(texts[theme].contrast(paper) >= 4.5, "{accent} {theme}");
         }

@@ -134,7 +134,7 @@ impl Theme {
     fn tried(&self, files: &Files) -> (Vec<BrokenFile>, Vec<FileProblem>) {
         let Some(environment) = self.environments.first() else { return Default::default() };
         let brand = context! { name => "sample", beside_logo => "", logo => "sample" };
-        let around = super::around(brand, super::stylesheet("", ""), &super::Addresses::samples());
+        let around = super::shared_variables(brand, super::stylesheet("", ""), &super::Addresses::samples());
         let (mut found, mut advice) = (Vec::new(), Vec::new());
         samples::each("sample", |page| {
             for language in 0..self.tags.len() {
@@ -352,7 +352,7 @@ mod tests {
     fn rendered(theme: &Theme, language: usize) -> String {
         let brand = context! { name => "Shop", beside_logo => "Shop", logo => "x" };
         let addresses = super::super::Addresses::samples();
-        let around = super::super::around(brand, super::super::stylesheet("", ""), &addresses);
+        let around = super::super::shared_variables(brand, super::super::stylesheet("", ""), &addresses);
         let page = Page::SignedIn(SignedInPage {
             user: "alice",
             next: "/",

@@ -18,7 +18,7 @@ use crate::values::client_address::Peer;
 use crate::values::reason::Reason;
 
 /// The pause after an error that would recur at once, such as too many open files.
-const BACK_OFF: Duration = Duration::from_millis(100);
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// How long a refused client may take to read the answer.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
@@ -42,7 +42,7 @@ where
                 tokio::select! {
                     biased;
                     _ = stopping.wait_for(|stopping| *stopping) => return,
-                    () = tokio::time::sleep(BACK_OFF) => {}
+                    () = tokio::time::sleep(RETRY_PAUSE) => {}
                 }
             }
         }

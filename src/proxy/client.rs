@@ -50,11 +50,11 @@ pub struct Client {
 }
 
 /// The size of the first read, in bytes: enough for most heads.
-const FIRST_ROOM: usize = 2048;
+const FIRST_READ: usize = 2048;
 /// The maximum size of one read of a body, in bytes.
-pub(super) const PIECE: usize = 64 * 1024;
+pub(super) const MAX_READ: usize = 64 * 1024;
 /// Small chunks are collected up to this size before they are forwarded, in bytes.
-const GATHERED: usize = 16 * 1024;
+const COALESCE_SIZE: usize = 16 * 1024;
 
 impl Client {
     pub(super) fn new(transport: Transport, connection: Arc<Connection>) -> Self {
@@ -106,7 +106,7 @@ impl Client {
         } else if self.input.len() == self.input.capacity() {
             self.input.reserve(self.input.len());
         }
-        let room = if self.input.is_empty() { FIRST_ROOM } else { usize::MAX };
+        let room = if self.input.is_empty() { FIRST_READ } else { usize::MAX };
         let read = ready!(poll_read_into(&mut self.transport, &mut (&mut self.input).limit(room), context));
         Poll::Ready(self.note_read(read))
     }
@@ -180,7 +180,7 @@ impl Client {
         if in_chunks {
             return self.poll_read(context);
         }
-        let room = usize::try_from(*left).unwrap_or(PIECE).min(PIECE);
+        let room = usize::try_from(*left).unwrap_or(MAX_READ).min(MAX_READ);
         to.reserve(room);
         let read = ready!(poll_read_into(&mut self.transport, &mut to.limit(room), context));
         *left -= read.as_ref().map_or(0, |&count| count as u64);
@@ -189,7 +189,7 @@ impl Client {
 
     /// Takes the part of `input` that belongs to the body. True if the body is complete.
     pub(super) fn take_body(&mut self, to: &mut BytesMut, in_chunks: bool) -> Result<bool, Reason> {
-        let enough = to.len() + GATHERED;
+        let enough = to.len() + COALESCE_SIZE;
         while !self.input.is_empty() && !self.body.is_over() && to.len() < enough {
             let piece = self.body.step(&self.input).map_err(|_| Reason::BodyMalformed)?;
             let data = self.input.get(piece.data).unwrap_or_default();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 
-use super::connection_state::{CloseReason, ConnectionState, ConnectionTimeouts, StateWord, Waited};
+use super::connection_state::{CloseReason, ConnectionState, ConnectionTimeouts, StateWord, WaitTimes};
 use crate::session::live::Cut;
 use crate::values::client_address::Peer;
 use crate::values::reason::Reason;
@@ -284,7 +284,7 @@ impl Connection {
         }
         let pause = Duration::from_millis(now.millis().saturating_sub(since));
         let before = Duration::from_millis(self.waited_for_body.load(Ordering::Relaxed));
-        if limits.body_is_too_slow(Waited { pause, before, bytes: self.bytes_in() })
+        if limits.body_is_too_slow(WaitTimes { pause, before, bytes: self.bytes_in() })
             && self.body_awaited_since.compare_exchange(since, u64::MAX, Ordering::AcqRel, Ordering::Acquire).is_ok()
         {
             self.body_is_late.store(true, Ordering::Release);
@@ -300,7 +300,7 @@ impl Connection {
         let (state, since) = (StateWord(word).state(), StateWord(word).since_ms());
         let pause = Duration::from_millis(now.millis().saturating_sub(since));
         let before = Duration::from_millis(self.waited_to_send.load(Ordering::Relaxed));
-        if let Some(ending) = limits.close_reason(state, Waited { pause, before, bytes: self.bytes_out() }) {
+        if let Some(ending) = limits.close_reason(state, WaitTimes { pause, before, bytes: self.bytes_out() }) {
             let ended = StateWord::new(ConnectionState::Ended(ending), now.millis());
             if self.state.compare_exchange(word, ended.0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
                 self.waker.wake();

@@ -61,7 +61,7 @@ pub(super) struct ConnectionTimeouts {
 
 /// How long an exchange has waited for its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Waited {
+pub(super) struct WaitTimes {
     /// The current pause.
     pub(super) pause: Duration,
     /// The sum of earlier pauses in the same exchange.
@@ -96,19 +96,19 @@ impl ConnectionTimeouts {
     }
 
     /// Whether a client sends its body too slowly.
-    pub(super) fn body_is_too_slow(&self, waited: Waited) -> bool {
+    pub(super) fn body_is_too_slow(&self, waited: WaitTimes) -> bool {
         self.is_too_slow(self.body, waited)
     }
 
     /// A single pause is limited to `limit`, and the sum of all pauses to `limit` plus a second for every `min_rate`
     /// bytes.
-    fn is_too_slow(&self, limit: Duration, waited: Waited) -> bool {
+    fn is_too_slow(&self, limit: Duration, waited: WaitTimes) -> bool {
         let earned = Duration::from_secs(waited.bytes / self.min_rate.max(1));
         waited.pause >= limit || waited.pause + waited.before >= limit + earned
     }
 
     /// The reason to close a connection in `state`, if its time is over.
-    pub(super) fn close_reason(&self, state: ConnectionState, waited: Waited) -> Option<CloseReason> {
+    pub(super) fn close_reason(&self, state: ConnectionState, waited: WaitTimes) -> Option<CloseReason> {
         let (limit, ending) = match state {
             ConnectionState::Silent => (self.silent, CloseReason::SilentTimeout),
             ConnectionState::Head => (self.head, CloseReason::HeadTimeout),
@@ -184,7 +184,7 @@ mod tests {
             send_timeout: Duration::from_secs(4),
             ..ServerSettings::default()
         };
-        let after = |pause| Waited { pause, before: Duration::ZERO, bytes: 0 };
+        let after = |pause| WaitTimes { pause, before: Duration::ZERO, bytes: 0 };
         let cases = [
             (ConnectionState::Silent, Some((1, CloseReason::SilentTimeout))),
             (ConnectionState::Head, Some((2, CloseReason::HeadTimeout))),
@@ -222,7 +222,7 @@ mod tests {
             (60, 0, 1_000_000, true),
         ];
         for (pause, before, bytes, want) in cases {
-            let waited = Waited { pause: Duration::from_secs(pause), before: Duration::from_secs(before), bytes };
+            let waited = WaitTimes { pause: Duration::from_secs(pause), before: Duration::from_secs(before), bytes };
             assert_eq!(limits.body_is_too_slow(waited), want, "{waited:?}");
         }
     }

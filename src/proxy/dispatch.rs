@@ -16,7 +16,7 @@ use super::request::Request;
 use super::upstream_stream::{ConnectError, UpstreamStream};
 use crate::gateway::Forward;
 use crate::http1::connection_auth::request_touches_connection;
-use crate::routes::endpoint::{Endpoint, Tried};
+use crate::routes::endpoint::{Endpoint, FailedEndpoints};
 use crate::routes::pool::{Pool, UpstreamSettings};
 use crate::values::time::Clock;
 
@@ -50,7 +50,7 @@ pub(super) enum Sharing {
 /// The attempts of one exchange.
 pub(super) struct Dispatch<'a> {
     forward: &'a Forward,
-    tried: Tried,
+    tried: FailedEndpoints,
     sharing: Sharing,
     /// Whether only a new connection is used.
     only_new: bool,
@@ -113,7 +113,7 @@ impl<'a> Dispatch<'a> {
     pub(super) fn new(forward: &'a Forward, request: &Request, only_new: bool) -> Self {
         let touches = request_touches_connection(request.fields());
         let sharing = if touches { Sharing::Owner } else { Sharing::Everybody };
-        Self { forward, tried: Tried::NOTHING, sharing, only_new, may_repeat: forward.may_repeat() }
+        Self { forward, tried: FailedEndpoints::NOTHING, sharing, only_new, may_repeat: forward.may_repeat() }
     }
 
     /// Whether the request is idempotent.

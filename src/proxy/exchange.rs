@@ -97,7 +97,7 @@ impl Proxy {
         request: &Request,
         mut own: Box<SignInOutRequest>,
     ) -> ExchangeOutcome {
-        own.write_down(request.head(), request.fields());
+        own.keep_last_request(request.head(), request.fields());
         client.record.iter_mut().for_each(|record| record.note(own.note()));
         let limit = own.body_limit();
         // The body is not awaited here: a logout ends its session before it reads the body.

@@ -42,7 +42,7 @@ pub(super) struct AuthenticatedConnection {
 
 /// A request that is not idempotent only reuses a connection that was used within this time, so that it does not get
 /// one that the application is just closing.
-const JUST_USED: Duration = Duration::from_secs(1);
+const MAX_IDLE_UNSAFE: Duration = Duration::from_secs(1);
 /// The maximum number of idle connections.
 const MAX_CONNECTIONS: usize = 1024;
 /// The maximum number of idle connections to one endpoint.
@@ -103,7 +103,7 @@ impl IdleConnections {
     /// Takes the most recently used open connection. For a request that is not idempotent it must have been used just
     /// now, and the operating system is asked whether it is still open.
     pub(super) fn take(&self, key: UpstreamKey, now: Moment, may_repeat: bool) -> Option<UpstreamStream> {
-        let oldest = if may_repeat { Duration::MAX } else { JUST_USED };
+        let oldest = if may_repeat { Duration::MAX } else { MAX_IDLE_UNSAFE };
         loop {
             let mut kept = self.kept.lock();
             let shelf = kept.shelves.get_mut(&key)?;

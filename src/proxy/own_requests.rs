@@ -18,7 +18,7 @@ use crate::http1::head_lines::HeadFields;
 use crate::http1::headers::Headers;
 use crate::http1::request_head::HeadLimits;
 use crate::logout::client::{ApplicationClient, OwnAnswer, OwnRequest};
-use crate::routes::endpoint::Tried;
+use crate::routes::endpoint::FailedEndpoints;
 use crate::routes::pool::Pool;
 use crate::values::application_outcome::CallFailure;
 
@@ -29,7 +29,7 @@ const BODY: usize = 1024 * 1024;
 /// The maximum number of interim answers (1xx).
 const INTERIM: usize = 32;
 /// The size of one read, in bytes.
-const PIECE: usize = 16 * 1024;
+const BUFFER_SIZE: usize = 16 * 1024;
 
 /// Sends the gateway's own requests.
 pub(super) struct OwnRequests(Arc<UpstreamConnector>);
@@ -41,7 +41,7 @@ impl OwnRequests {
 
     /// Opens a new connection: an idle one may be closing, and these requests are not retried.
     async fn connect(&self, pool: &Pool, affinity: u64) -> Result<UpstreamConnection, CallFailure> {
-        let mut tried = Tried::NOTHING;
+        let mut tried = FailedEndpoints::NOTHING;
         loop {
             let endpoint = pool.choose(affinity, &tried).await.ok_or(CallFailure::Unreachable)?;
             match self.0.connect(pool, &endpoint).await {
@@ -134,6 +134,6 @@ async fn read_head(upstream: &mut UpstreamConnection) -> Result<AnswerHead, Call
 }
 
 async fn read_more(upstream: &mut UpstreamConnection) -> Result<usize, CallFailure> {
-    upstream.input.reserve(PIECE);
+    upstream.input.reserve(BUFFER_SIZE);
     upstream.stream.read_buf(&mut upstream.input).await.map_err(|_| CallFailure::Broken)
 }

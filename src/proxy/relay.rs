@@ -10,7 +10,7 @@ use bytes::{Buf, BufMut};
 use futures_util::future::BoxFuture;
 
 use super::buffers;
-use super::client::{Client, PIECE, poll_read_into};
+use super::client::{Client, MAX_READ, poll_read_into};
 use super::dispatch::{Sharing, UpstreamConnection};
 use super::failure::ExchangeFailure;
 use super::request::Request;
@@ -283,10 +283,10 @@ impl Relay<'_> {
             }
         };
         let room = match &begun.body {
-            BodyReader::Length(left) => usize::try_from(*left).unwrap_or(PIECE).min(PIECE),
-            BodyReader::UntilClose if !begun.in_chunks => PIECE,
+            BodyReader::Length(left) => usize::try_from(*left).unwrap_or(MAX_READ).min(MAX_READ),
+            BodyReader::UntilClose if !begun.in_chunks => MAX_READ,
             BodyReader::UntilClose | BodyReader::Chunked(_) => {
-                input.reserve(PIECE / 4);
+                input.reserve(MAX_READ / 4);
                 return poll_read_into(stream, input, context);
             }
         };

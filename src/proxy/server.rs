@@ -14,9 +14,9 @@ use super::connection::Connection;
 use super::connection_state::{CloseReason, ConnectionTimeouts};
 use super::connection_table::{ConnectionLimits, ConnectionTable};
 use super::listener::Listener;
+use super::rate_limited_log::RateLimitedLog;
 use super::settings::ServerSettings;
 use super::shared::ServerState;
-use super::sparse_log::SparseLog;
 use crate::values::listen_address::ListenAddress;
 use crate::values::time::{Clock, Moment};
 
@@ -30,9 +30,9 @@ pub struct Server {
 }
 
 /// The maximum number of refused clients that get time to read their 503 at the same time.
-const REFUSALS_AT_ONCE: usize = 64;
+const MAX_CONCURRENT_REFUSALS: usize = 64;
 /// Timeout for exchanges to be judged again, in case a thread does not run for that long.
-const JUDGED_WITHIN: Duration = Duration::from_millis(500);
+const JUDGE_TIMEOUT: Duration = Duration::from_millis(500);
 /// The interval at which deadlines are checked, and so their precision.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
@@ -63,9 +63,9 @@ impl Server {
             table: Arc::clone(&control.table),
             stopping,
             draining,
-            refusals: Arc::new(Semaphore::new(REFUSALS_AT_ONCE)),
-            refusal_log: SparseLog::default(),
-            accept_log: SparseLog::default(),
+            refusals: Arc::new(Semaphore::new(MAX_CONCURRENT_REFUSALS)),
+            refusal_log: RateLimitedLog::default(),
+            accept_log: RateLimitedLog::default(),
         });
         let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
         let (running, runs) = watch::channel(());
@@ -112,7 +112,7 @@ impl Server {
             }
         };
         // After a timeout they are still judged: an exchange checks the generation before each step.
-        let _ = timeout(JUDGED_WITHIN, all_judged).await;
+        let _ = timeout(JUDGE_TIMEOUT, all_judged).await;
     }
 
     /// Begins a graceful shutdown: no connection is accepted any more, idle ones are closed, running exchanges may

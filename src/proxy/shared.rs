@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, watch};
 
 use super::connection_table::ConnectionTable;
+use super::rate_limited_log::RateLimitedLog;
 use super::settings::ServerSettings;
-use super::sparse_log::SparseLog;
 use crate::values::listen_address::ListenAddress;
 use crate::values::reason::Reason;
 use crate::values::time::Clock;
@@ -28,8 +28,8 @@ pub(super) struct ServerState<A> {
     pub(super) draining: Arc<AtomicBool>,
     /// Limits the refused clients that get time to read their answer.
     pub(super) refusals: Arc<Semaphore>,
-    pub(super) refusal_log: SparseLog,
-    pub(super) accept_log: SparseLog,
+    pub(super) refusal_log: RateLimitedLog,
+    pub(super) accept_log: RateLimitedLog,
 }
 
 impl<A> ServerState<A> {

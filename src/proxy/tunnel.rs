@@ -18,7 +18,7 @@ use super::frames::FrameTracker;
 use crate::session::live::Cut;
 
 /// The size of one read, in bytes.
-const PIECE: usize = 8 * 1024;
+const BUFFER_SIZE: usize = 8 * 1024;
 /// Timeout for the Close frames of a cut, including the wait for frame boundaries and slow readers.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// After one side has closed: the longest pause in the other direction before both are closed.
@@ -354,7 +354,7 @@ impl Flow {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let mut space = [MaybeUninit::uninit(); PIECE];
+        let mut space = [MaybeUninit::uninit(); BUFFER_SIZE];
         let mut buffer = ReadBuf::uninit(&mut space);
         let outcome = ready!(Pin::new(reader).poll_read(context, &mut buffer));
         if outcome.is_err() || buffer.filled().is_empty() {
@@ -403,7 +403,7 @@ impl Flow {
 /// Reads and discards until the end.
 fn poll_discard<R: AsyncRead + Unpin>(context: &mut Context<'_>, reader: &mut R) -> Poll<()> {
     loop {
-        let mut space = [MaybeUninit::uninit(); PIECE];
+        let mut space = [MaybeUninit::uninit(); BUFFER_SIZE];
         let mut buffer = ReadBuf::uninit(&mut space);
         let outcome = ready!(Pin::new(&mut *reader).poll_read(context, &mut buffer));
         if outcome.is_err() || buffer.filled().is_empty() {

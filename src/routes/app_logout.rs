@@ -61,7 +61,7 @@ pub struct AppCall {
 /// The placeholder of the token in the target of a call.
 pub(crate) const TOKEN: &str = "{token}";
 /// The longest target, in bytes.
-const LONGEST: usize = 2048;
+const MAX_TARGET_LENGTH: usize = 2048;
 
 /// Why a text is not a valid call, or not the target of one. Its message says what to write.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -75,7 +75,7 @@ pub(crate) enum AppCallError {
     /// `POST logout`.
     #[error("a path starts with a slash: write \"/{target}\"")]
     NoSlash { target: String },
-    /// A byte that is not sent as it is, or more than [`LONGEST`] bytes.
+    /// A byte that is not sent as it is, or more than [`MAX_TARGET_LENGTH`] bytes.
     #[error("spaces, braces and the like must be escaped in an address: write %20 for a space")]
     Unescaped,
 }
@@ -119,7 +119,7 @@ pub(crate) fn path_of(target: &str) -> &str {
     target.split('?').next().unwrap_or_default()
 }
 
-/// Checks a path with an optional query: at most [`LONGEST`] bytes, escaped as in a request line. The error says what
+/// Checks a path with an optional query: at most [`MAX_TARGET_LENGTH`] bytes, escaped as in a request line. The error says what
 /// to write.
 pub(crate) fn read_target(text: &str) -> Result<Box<str>, AppCallError> {
     if !text.starts_with('/') {
@@ -127,7 +127,7 @@ pub(crate) fn read_target(text: &str) -> Result<Box<str>, AppCallError> {
     }
     let plain = text.replace(TOKEN, "");
     let is_sent = |byte: u8| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte);
-    if text.len() > LONGEST || !plain.bytes().all(is_sent) {
+    if text.len() > MAX_TARGET_LENGTH || !plain.bytes().all(is_sent) {
         return Err(AppCallError::Unescaped);
     }
     Ok(text.into())
@@ -178,12 +178,13 @@ impl TokenSource {
         Ok(Self { get, find, field })
     }
 
-    /// The token in an answer, at most [`LONGEST`] bytes. In JSON the match is within a string, whose escapes are
+    /// The token in an answer, at most [`MAX_TARGET_LENGTH`] bytes. In JSON the match is within a string, whose escapes are
     /// decoded.
     pub(crate) fn find(&self, body: &[u8], is_json: bool) -> Option<String> {
         let captures = self.find.captures(body)?;
         let found = captures.get(1).or_else(|| captures.get(0))?.as_bytes();
-        let token = std::str::from_utf8(found).ok().filter(|token| !token.is_empty() && token.len() <= LONGEST)?;
+        let token =
+            std::str::from_utf8(found).ok().filter(|token| !token.is_empty() && token.len() <= MAX_TARGET_LENGTH)?;
         if is_json { serde_json::from_str(&format!("\"{token}\"")).ok() } else { Some(token.to_owned()) }
     }
 }

@@ -94,12 +94,12 @@ fn id_of(address: &EndpointAddress, server_name: Option<&str>) -> u64 {
 
 /// The endpoints that one exchange has failed to connect to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tried {
+pub(crate) struct FailedEndpoints {
     ids: [u64; MAX_CONNECTS],
     count: usize,
 }
 
-impl Tried {
+impl FailedEndpoints {
     /// No endpoint.
     pub(crate) const NOTHING: Self = Self { ids: [0; MAX_CONNECTS], count: 0 };
 
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn at_most_three_endpoints_are_tried() {
         let all = [1, 2, 3, 4].map(|n| endpoint(&format!("10.0.0.{n}:80")));
-        let mut tried = Tried::NOTHING;
+        let mut tried = FailedEndpoints::NOTHING;
         assert!(tried.is_empty());
         for one in &all {
             assert!(!tried.contains(one));

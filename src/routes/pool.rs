@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::endpoint::{Endpoint, Tried};
+use super::endpoint::{Endpoint, FailedEndpoints};
 use super::resolver::Upstream;
 use super::upstream_trust::UpstreamTrust;
 use crate::values::origin::{Host, Scheme};
@@ -78,7 +78,7 @@ impl Pool {
     /// one whose pause ends first.
     ///
     /// `None` if no endpoint is left to try, or no name has been resolved yet.
-    pub(crate) fn pick(&self, affinity: u64, tried: &Tried) -> Option<Arc<Endpoint>> {
+    pub(crate) fn pick(&self, affinity: u64, tried: &FailedEndpoints) -> Option<Arc<Endpoint>> {
         if tried.is_full() {
             return None;
         }
@@ -96,7 +96,7 @@ impl Pool {
 
     /// Like [`Pool::pick`], but right after the start it waits for the first address of a name, at most
     /// `connect_timeout`.
-    pub(crate) async fn choose(&self, affinity: u64, tried: &Tried) -> Option<Arc<Endpoint>> {
+    pub(crate) async fn choose(&self, affinity: u64, tried: &FailedEndpoints) -> Option<Arc<Endpoint>> {
         let picked = self.pick(affinity, tried);
         if picked.is_some() || !tried.is_empty() {
             return picked;
@@ -154,7 +154,7 @@ mod tests {
         pool_of(&numbered(count).iter().map(String::as_str).collect::<Vec<_>>(), clock)
     }
 
-    const NOTHING: Tried = Tried::NOTHING;
+    const NOTHING: FailedEndpoints = FailedEndpoints::NOTHING;
 
     #[tokio::test]
     async fn an_affinity_keeps_its_endpoint_and_all_endpoints_are_used() {

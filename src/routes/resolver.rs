@@ -97,12 +97,12 @@ impl Upstreams {
 
     /// Limits the concurrent logout calls to these addresses, of those that no browser waits for.
     pub(crate) fn call_turns(&self, addresses: &[UpstreamAddress]) -> Arc<Semaphore> {
-        one_for(&self.call_turns, addresses, || Semaphore::new(CALLS_AT_ONCE))
+        one_for(&self.call_turns, addresses, || Semaphore::new(MAX_CONCURRENT_CALLS))
     }
 }
 
 /// The maximum number of concurrent logout calls to one list of upstreams, of those that no browser waits for.
-const CALLS_AT_ONCE: usize = 8;
+const MAX_CONCURRENT_CALLS: usize = 8;
 
 /// The value that all routes with this list of upstreams share; a new one if no route has it yet.
 fn one_for<T>(

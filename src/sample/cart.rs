@@ -1,6 +1,6 @@
 //! A cart: the number of each good.
 
-use super::goods::{COUNT, GOODS, Good};
+use super::products::{COUNT, PRODUCTS, Product};
 
 /// The maximum number of one good.
 const MAX_COUNT: u8 = 99;
@@ -25,8 +25,8 @@ impl Cart {
     }
 
     /// The goods in it, with their numbers.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = (&'static Good, u32)> {
-        GOODS.iter().zip(self.0).filter(|(_, count)| *count > 0).map(|(good, count)| (good, u32::from(count)))
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&'static Product, u32)> {
+        PRODUCTS.iter().zip(self.0).filter(|(_, count)| *count > 0).map(|(good, count)| (good, u32::from(count)))
     }
 
     /// The number of things in it.

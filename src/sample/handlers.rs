@@ -16,7 +16,7 @@ use super::pages::{self, headers_json};
 use super::shop_path::{ShopPath, page_to_return_to};
 use super::visit::Visit;
 use super::visitors::VisitorId;
-use super::{event_stream, goods, websocket};
+use super::{event_stream, products, websocket};
 use crate::values::form::{Form, FormValue};
 
 /// The maximum size of a form, in bytes, and the timeout for receiving it.
@@ -104,7 +104,7 @@ fn change_cart(shop: &Shop, visit: &Visit<'_>, form: &Form) -> Response<Body> {
         (FormValue::Absent, FormValue::One(id)) => (id, Cart::remove as CartChange),
         _ => return answer::refusal(StatusCode::BAD_REQUEST, "add or remove one thing\n"),
     };
-    let Some(position) = goods::position(id) else {
+    let Some(position) = products::position(id) else {
         return answer::refusal(StatusCode::BAD_REQUEST, "we do not sell that\n");
     };
     match enter(shop, visit, |cart| change(cart, position)) {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::cart::Cart;
 use super::cookies::cookies;
-use super::goods::{self, GOODS};
+use super::products::{self, PRODUCTS};
 use super::texts::Texts;
 use super::visit::Visit;
 
@@ -55,20 +55,20 @@ impl ShopPages {
 
     /// The goods.
     pub(crate) fn catalogue(&self, visit: &Visit<'_>, cart: &Cart) -> String {
-        let line = |good: &'static goods::Good| CartLine {
+        let line = |good: &'static products::Product| CartLine {
             id: good.id,
             name: good.name(visit.language),
             about: good.about(visit.language),
             count: 0,
             price: visit.language.money(good.cents),
         };
-        let lines: Vec<_> = GOODS.iter().map(line).collect();
+        let lines: Vec<_> = PRODUCTS.iter().map(line).collect();
         self.render("catalogue.html", visit, context! { lines => Serde(lines), count => cart.count() })
     }
 
     /// The cart.
     pub(crate) fn cart(&self, visit: &Visit<'_>, cart: &Cart) -> String {
-        let line = |(good, count): (&'static goods::Good, u32)| CartLine {
+        let line = |(good, count): (&'static products::Product, u32)| CartLine {
             id: good.id,
             name: good.name(visit.language),
             about: good.about(visit.language),
@@ -90,7 +90,7 @@ impl ShopPages {
 
     /// Live prices; the script fills them in.
     pub(crate) fn ticker(&self, visit: &Visit<'_>) -> String {
-        let lines: Vec<_> = GOODS.iter().map(|good| (good.id, good.name(visit.language))).collect();
+        let lines: Vec<_> = PRODUCTS.iter().map(|good| (good.id, good.name(visit.language))).collect();
         self.render("ticker.html", visit, context! { lines => Serde(lines) })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::goods;
+use super::products;
 
 /// The maximum number of concurrent streams.
 const STREAMS: usize = 256;
@@ -51,7 +51,7 @@ impl Ticks {
 
 /// The prices of a tick, in cents: `{"prices":{"bear":24900,…},"tick":7}`.
 pub(super) fn message(tick: u64) -> String {
-    let prices: Map<String, Value> = goods::prices(tick).map(|(id, cents)| (id.to_owned(), cents.into())).collect();
+    let prices: Map<String, Value> = products::prices(tick).map(|(id, cents)| (id.to_owned(), cents.into())).collect();
     json!({ "tick": tick, "prices": prices }).to_string()
 }
 
@@ -86,6 +86,6 @@ mod tests {
     fn a_message_names_every_price() {
         let read: Value = serde_json::from_str(&message(3)).unwrap();
         assert_eq!(read["tick"], 3);
-        assert_eq!(read["prices"].as_object().unwrap().len(), goods::COUNT);
+        assert_eq!(read["prices"].as_object().unwrap().len(), products::COUNT);
     }
 }

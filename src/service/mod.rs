@@ -77,7 +77,7 @@ impl Prepared {
 
 /// The result of applying another configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Applied {
+pub struct ApplyOutcome {
     /// The number of sessions that it ended.
     pub sessions_ended: usize,
     /// The number of running requests and WebSockets that it cut.
@@ -179,7 +179,7 @@ impl Service {
     ///
     /// # Errors
     /// [`NotServed`]; then nothing has changed.
-    pub async fn apply(&self, settings: Settings, keys: Option<MacKeys>) -> Result<Applied, NotServed> {
+    pub async fn apply(&self, settings: Settings, keys: Option<MacKeys>) -> Result<ApplyOutcome, NotServed> {
         start_sample(&self.sample, &settings.gateway, &self.upstreams).map_err(NotServed::Sample)?;
         let Settings { server, gateway, session, log, audit, .. } = settings;
         let targets = self.log.open_targets(&audit, &self.clock).map_err(NotServed::Audit)?;
@@ -192,7 +192,7 @@ impl Service {
         self.server.set(server);
         self.server.judge_again(generation).await;
         let exchanges_cut = self.gateway.refused_again() - refused_before;
-        Ok(Applied { sessions_ended: ended, exchanges_cut, keys })
+        Ok(ApplyOutcome { sessions_ended: ended, exchanges_cut, keys })
     }
 }
 

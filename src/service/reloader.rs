@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-use super::{Applied, NotServed, Service};
+use super::{ApplyOutcome, NotServed, Service};
 use crate::admin::{self, Reload};
 use crate::audit::{Event, Log, Operation};
 use crate::config::{self, Outline, Report, Settings, StartValues};
@@ -64,7 +64,7 @@ pub struct ReloadChanges {
     /// The changes of users in the users' file.
     pub users: UserChanges,
     /// The effects on sessions and running exchanges.
-    pub applied: Applied,
+    pub applied: ApplyOutcome,
     /// Warnings, also about changes that need a restart.
     pub warnings: Report,
 }

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::dead::Dead;
+use super::ended_sessions::EndedSessions;
 use super::epoch::Epoch;
 use super::loads::Loads;
 use super::pending::PendingEnds;
 use super::record::Session;
 use super::store::{
-    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, PATIENCE, Record, RecordPage, SessionStore, StoreEvent,
-    Trust, Unavailable, Use,
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, STORE_TIMEOUT, SessionStore,
+    StoreEvent, Trust, Unavailable, Use,
 };
 use super::sync::{AtomicBool, AtomicU32, timeout};
 use crate::values::hop::EnterKey;
@@ -35,7 +35,7 @@ pub struct Backing {
     clock: Clock,
     /// The keys with which secrets in the store are sealed.
     keys: ArcSwap<MacKeys>,
-    pub(super) dead: Dead,
+    pub(super) ended: EndedSessions,
     pub(super) loads: Loads,
     /// Every use of a session before this second has been written to the store.
     pub(super) saved_until: AtomicU32,
@@ -64,7 +64,7 @@ impl Backing {
             store,
             clock,
             keys: ArcSwap::new(keys),
-            dead: Dead::default(),
+            ended: EndedSessions::default(),
             loads: Loads::default(),
             saved_until,
             pending: OnceLock::new(),
@@ -111,7 +111,7 @@ impl Backing {
     pub(super) fn take_over(&self, pending: PendingEnds) {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         for (key, until) in pending.all() {
-            self.dead.owe_unknown(&[key], now + Duration::from_secs(until.0.saturating_sub(wall.0)));
+            self.ended.add_unknown(&[key], now + Duration::from_secs(until.0.saturating_sub(wall.0)));
         }
         // Called once. In case of a second call the first file stays in use.
         let _ = self.pending.set(Arc::new(pending));
@@ -149,7 +149,7 @@ impl Backing {
     /// While an end is unconfirmed this is not known: the session has left the table, but its keys must not be reported
     /// as unknown.
     pub(super) fn is_absent(&self, key: &SessionKey) -> bool {
-        self.loads.is_absent(key) || self.is_whole.load(Ordering::Acquire) && !self.dead.has_pending()
+        self.loads.is_absent(key) || self.is_whole.load(Ordering::Acquire) && !self.ended.has_pending()
     }
 
     pub(super) fn epoch(&self) -> Epoch {
@@ -182,7 +182,7 @@ impl Backing {
 
     pub(super) async fn load_many(&self, sessions: &[Arc<Session>]) -> Result<Vec<Option<Record>>, Unavailable> {
         let names = names(sessions);
-        whole(names.len(), in_time(self.store.load_many(&names)).await?)
+        require_one_each(names.len(), in_time(self.store.load_many(&names)).await?)
     }
 
     pub(super) async fn load_all_of(&self, user: &UserKey, beyond: usize) -> Result<Vec<Record>, Unavailable> {
@@ -253,7 +253,7 @@ impl Backing {
             return Ok(Vec::new());
         }
         let names = names(sessions);
-        whole(names.len(), self.end_in_time(self.store.end(&names)).await?)
+        require_one_each(names.len(), self.end_in_time(self.store.end(&names)).await?)
     }
 
     pub(super) async fn end_all_of(&self, user: &UserKey) -> Result<Vec<Record>, Unavailable> {
@@ -276,7 +276,7 @@ impl Backing {
             IdleEnd::Ended(end) => Ok(end),
             IdleEnd::Used(at) => Err(self.clock.moment_of(at)),
         });
-        whole(names.len(), ends.collect())
+        require_one_each(names.len(), ends.collect())
     }
 
     pub(super) async fn put_notes(&self, notes: &[Note]) -> Result<(), Unavailable> {
@@ -328,10 +328,10 @@ fn names(sessions: &[Arc<Session>]) -> Vec<SessionKey> {
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, Unavailable>>) -> Result<T, Unavailable> {
-    timeout(PATIENCE, answer).await.unwrap_or(Err(Unavailable))
+    timeout(STORE_TIMEOUT, answer).await.unwrap_or(Err(Unavailable))
 }
 
 /// Treats the answer to a batch as a failure unless it has one entry for each request.
-fn whole<T>(asked: usize, answers: Vec<T>) -> Result<Vec<T>, Unavailable> {
+fn require_one_each<T>(asked: usize, answers: Vec<T>) -> Result<Vec<T>, Unavailable> {
     if answers.len() == asked { Ok(answers) } else { Err(Unavailable) }
 }

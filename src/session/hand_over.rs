@@ -16,9 +16,9 @@ use crate::values::time::Moment;
 /// The lifetime of a code: a browser follows a redirect at once.
 pub(crate) const CODE_LIFE: Duration = Duration::from_secs(30);
 /// The maximum number of outstanding codes.
-const MOST: usize = 10_000;
+const MAX_CODES: usize = 10_000;
 /// The maximum number of outstanding codes of one session, enough for the tabs of a browser that starts.
-const MOST_OF_SESSION: usize = 32;
+const MAX_CODES_OF_SESSION: usize = 32;
 
 /// Why no code was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,11 +58,11 @@ impl HandOvers {
     ) -> Result<EnterCode, NotOffered> {
         let code = EnterCode::generate().map_err(|NoRandomness| NotOffered::NoRandomness)?;
         let mut offers = self.0.lock();
-        if offers.len() >= MOST {
+        if offers.len() >= MAX_CODES {
             offers.retain(|_, offer| offer.until > now);
         }
         let of_session = offers.values().filter(|offer| Arc::ptr_eq(&offer.session, session)).count();
-        if offers.len() >= MOST || of_session >= MOST_OF_SESSION {
+        if offers.len() >= MAX_CODES || of_session >= MAX_CODES_OF_SESSION {
             return Err(NotOffered::Full);
         }
         offers
@@ -174,12 +174,12 @@ mod tests {
     #[test]
     fn outstanding_codes_are_limited_in_total_and_for_each_session() {
         let (offers, alice, bob) = (HandOvers::default(), session(), session());
-        for _ in 0..MOST_OF_SESSION {
+        for _ in 0..MAX_CODES_OF_SESSION {
             offers.offer(&alice, SHOP, hop(), START).unwrap();
         }
         assert_eq!(offers.offer(&alice, SHOP, hop(), START).unwrap_err(), NotOffered::Full);
         assert!(offers.offer(&bob, SHOP, hop(), START).is_ok());
-        while offers.0.lock().len() < MOST {
+        while offers.0.lock().len() < MAX_CODES {
             offers.offer(&session(), SHOP, hop(), START).unwrap();
         }
         assert_eq!(offers.offer(&bob, SHOP, hop(), START).unwrap_err(), NotOffered::Full);

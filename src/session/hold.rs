@@ -28,7 +28,7 @@ pub struct Hold {
 
 impl Hold {
     /// The number of exchanges that were registered with the session, including this one, when it was registered.
-    pub(crate) fn among(&self) -> usize {
+    pub(crate) fn concurrent(&self) -> usize {
         self.among
     }
 

@@ -16,7 +16,7 @@ use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
 /// The maximum number of concurrent lookups. Beyond it the store counts as unavailable.
-const AT_ONCE: usize = 1024;
+const MAX_CONCURRENT: usize = 1024;
 /// The number of unknown keys that one address may present at once. Keys of existing sessions do not count.
 const BURST: u64 = 100;
 /// The time in milliseconds after which an address may present another unknown key.
@@ -27,11 +27,11 @@ const ADDRESSES: usize = 4096;
 /// thousands of tables.
 const ABSENT: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
 
-type Flight = OnceCell<Result<(), Unavailable>>;
+type SharedLoad = OnceCell<Result<(), Unavailable>>;
 
 /// The lookups in progress, and the state of the limits.
 pub(super) struct Loads {
-    flights: Mutex<HashMap<SessionKey, Arc<Flight>>>,
+    flights: Mutex<HashMap<SessionKey, Arc<SharedLoad>>>,
     /// For each address the theoretical arrival time of the rate limit, in milliseconds (GCRA).
     paid: Box<[AtomicU64]>,
     /// A hash table with the fingerprints of absent keys; a new one overwrites the old one at its place.
@@ -59,13 +59,13 @@ impl Default for Loads {
 }
 
 /// A caller that waits for a lookup. When the last one is dropped, the lookup is removed.
-struct Asking<'a> {
+struct LoadWaiter<'a> {
     loads: &'a Loads,
     key: SessionKey,
-    flight: Arc<Flight>,
+    flight: Arc<SharedLoad>,
 }
 
-impl Drop for Asking<'_> {
+impl Drop for LoadWaiter<'_> {
     fn drop(&mut self) {
         let mut flights = self.loads.flights.lock();
         // Two references are this one and the map's. The number changes only under this lock.
@@ -94,7 +94,7 @@ impl Loads {
             match (found, from) {
                 (Ok(false), _) => self.note_absent(key),
                 // A failure of the store does not count against the client's address.
-                (Ok(true) | Err(Unavailable), Some(from)) => self.refund(from),
+                (Ok(true) | Err(Unavailable), Some(from)) => self.return_token(from),
                 (Ok(true) | Err(Unavailable), None) => {}
             }
             found.map(|_| ())
@@ -102,20 +102,20 @@ impl Loads {
         *asking.flight.get_or_init(|| once).await
     }
 
-    fn join(&self, key: &SessionKey, from: Option<ClientAddress>, now: Moment) -> Result<Asking<'_>, Unavailable> {
+    fn join(&self, key: &SessionKey, from: Option<ClientAddress>, now: Moment) -> Result<LoadWaiter<'_>, Unavailable> {
         let mut flights = self.flights.lock();
         let flight = match flights.get(key) {
             Some(flight) => Arc::clone(flight),
-            None if flights.len() >= AT_ONCE || !from.is_none_or(|from| self.pay(from, now)) => {
+            None if flights.len() >= MAX_CONCURRENT || !from.is_none_or(|from| self.take_token(from, now)) => {
                 return Err(Unavailable);
             }
             None => {
-                let flight = Arc::<Flight>::default();
+                let flight = Arc::<SharedLoad>::default();
                 flights.insert(*key, Arc::clone(&flight));
                 flight
             }
         };
-        Ok(Asking { loads: self, key: *key, flight })
+        Ok(LoadWaiter { loads: self, key: *key, flight })
     }
 
     /// Whether a key is known to be absent.
@@ -139,7 +139,7 @@ impl Loads {
     }
 
     /// Counts a lookup against the limit of an address; `false` if the limit is exceeded.
-    fn pay(&self, from: ClientAddress, now: Moment) -> bool {
+    fn take_token(&self, from: ClientAddress, now: Moment) -> bool {
         let paid = |until: u64| {
             let next = until.max(now.millis()) + PAUSE;
             (next <= now.millis() + BURST * PAUSE).then_some(next)
@@ -148,7 +148,7 @@ impl Loads {
         counter.is_some_and(|counter| counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid).is_ok())
     }
 
-    fn refund(&self, from: ClientAddress) {
+    fn return_token(&self, from: ClientAddress) {
         if let Some(counter) = self.counter(from) {
             let _ =
                 counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |until| Some(until.saturating_sub(PAUSE)));
@@ -236,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn concurrent_lookups_are_limited() {
         let loads = Loads::default();
-        let mut waiting: Vec<_> = (0..AT_ONCE)
+        let mut waiting: Vec<_> = (0..MAX_CONCURRENT)
             .map(|number| {
                 let (one, from) = (key(), ClientAddress::Ip([10, 1, (number / 50) as u8, 0].into()));
                 let loads = &loads;

@@ -5,8 +5,8 @@
 
 pub(crate) mod backing;
 mod confirmed;
-mod dead;
 mod end_mark;
+mod ended_sessions;
 mod epoch;
 mod expiry_queue;
 pub(crate) mod hand_over;

@@ -16,14 +16,14 @@ use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
-use super::dead::MOST_UNKNOWN;
+use super::ended_sessions::MAX_UNKNOWN;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
 /// The size of an entry in bytes.
 const ENTRY: usize = 48;
 /// The size of the file in bytes.
-const SIZE: usize = MOST_UNKNOWN * ENTRY;
+const SIZE: usize = MAX_UNKNOWN * ENTRY;
 
 /// The key of an ended session, and the time at which it has expired in any case: then the end is dropped.
 pub(super) type PendingEnd = (SessionKey, WallTime);
@@ -32,11 +32,11 @@ pub(super) type PendingEnd = (SessionKey, WallTime);
 #[derive(Debug)]
 pub struct PendingEnds {
     file: File,
-    places: Mutex<Places>,
+    places: Mutex<SlotIndex>,
 }
 
 #[derive(Debug, Default)]
-struct Places {
+struct SlotIndex {
     taken: HashMap<SessionKey, (usize, WallTime)>,
     free: Vec<usize>,
 }
@@ -56,7 +56,7 @@ impl PendingEnds {
             path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
             content.resize(SIZE, 0);
         }
-        let mut places = Places::default();
+        let mut places = SlotIndex::default();
         for (place, entry) in content.chunks_exact(ENTRY).enumerate() {
             match read(entry) {
                 Some((key, until)) => _ = places.taken.insert(key, (place, until)),
@@ -182,7 +182,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pending");
         let ends = PendingEnds::open(&path).unwrap();
-        let all: Vec<_> = (0..MOST_UNKNOWN).map(|_| (record("a").name, WallTime(5))).collect();
+        let all: Vec<_> = (0..MAX_UNKNOWN).map(|_| (record("a").name, WallTime(5))).collect();
         ends.note(&all).unwrap();
         assert!(ends.note(&[(record("b").name, WallTime(5))]).is_err());
         drop(ends);
@@ -191,7 +191,7 @@ mod tests {
         content.truncate(SIZE - 7);
         std::fs::write(&path, content).unwrap();
         let ends = PendingEnds::open(&path).unwrap();
-        assert_eq!(ends.all().len(), MOST_UNKNOWN - 2);
+        assert_eq!(ends.all().len(), MAX_UNKNOWN - 2);
         ends.note(&all[..1]).unwrap();
     }
 }

@@ -33,7 +33,7 @@ use crate::values::identity::{Identity, UserKey};
 use crate::values::session_id::{Handle, SessionKey};
 use crate::values::time::{Clock, Moment};
 use crate::vault::last_jar::LastJar;
-use crate::vault::store::{Closed, Vault};
+use crate::vault::store::{ClosedVault, Vault};
 
 /// The name of a session without a key. No cookie value has this hash.
 const NO_KEY: SessionKey = SessionKey::from_bytes([0; 32]);
@@ -47,7 +47,7 @@ pub struct Session {
     address: ClientAddress,
     created: u32,
     confirmed: Confirmed,
-    rare: OnceLock<Box<Rare>>,
+    rare: OnceLock<Box<RareFields>>,
     // The rest is the state that exchanges use: see `Session::life`. In a struct of its own its size would be rounded
     // up.
     /// A reload can replace it while requests are in progress.
@@ -60,7 +60,7 @@ pub struct Session {
 
 /// The fields that many sessions never need, allocated on first use.
 #[derive(Debug, Default)]
-struct Rare {
+struct RareFields {
     /// The first of the sessions that this one succeeds; its `own_life` is shared.
     first: Option<Arc<Session>>,
     /// The session that goes on with the life of this one.
@@ -91,7 +91,9 @@ impl Session {
             last_seen: AtomicU32::new(now.seconds()),
             ended: EndMark::default(),
             live: Mutex::default(),
-            rare: host.map_or_else(OnceLock::new, |host| Box::new(Rare { host: Some(host), ..Rare::default() }).into()),
+            rare: host.map_or_else(OnceLock::new, |host| {
+                Box::new(RareFields { host: Some(host), ..RareFields::default() }).into()
+            }),
         }
     }
 
@@ -102,7 +104,7 @@ impl Session {
     }
 
     /// A session that succeeds an earlier one of the same user in the same browser. It shares the earlier one's life,
-    /// which [`Self::follow`] passes to it.
+    /// which [`Self::inherit_life`] passes to it.
     pub(super) fn after(earlier: &Arc<Self>, sign_in: SignIn, name: SessionKey, now: Moment) -> Self {
         let life = earlier.life();
         life.identity.store(Arc::clone(&sign_in.identity));
@@ -111,7 +113,7 @@ impl Session {
         let (host, vault) = (sign_in.host.clone(), Arc::clone(&earlier.rare().vault));
         // The first session of the series, so that those in between are not kept in memory.
         let first = earlier.rare().first.as_ref().unwrap_or(earlier);
-        let rare = Rare { first: Some(Arc::clone(first)), host, vault, ..Rare::default() };
+        let rare = RareFields { first: Some(Arc::clone(first)), host, vault, ..RareFields::default() };
         Self { rare: Box::new(rare).into(), ..Self::new(sign_in, name, now) }
     }
 
@@ -127,7 +129,7 @@ impl Session {
     }
 
     /// Passes the life of the earlier session to this one. `false` if that has ended.
-    pub(super) fn follow(&self, earlier: &Self) -> bool {
+    pub(super) fn inherit_life(&self, earlier: &Self) -> bool {
         earlier.belongs_to().pass(&earlier.life().ended, self.name)
     }
 
@@ -154,7 +156,7 @@ impl Session {
         session.stamp.renew(stamp, stamps);
         if !record.further.is_empty() || record.version > 0 {
             let rare = session.rare.take().unwrap_or_default();
-            session.rare = OnceLock::from(Box::new(Rare {
+            session.rare = OnceLock::from(Box::new(RareFields {
                 further: record.further.clone().into(),
                 vault: Arc::new(vault),
                 ..*rare
@@ -292,13 +294,13 @@ impl Session {
         (self.name != NO_KEY).then(|| &*self.rare().vault)
     }
 
-    fn rare(&self) -> &Rare {
+    fn rare(&self) -> &RareFields {
         self.rare.get_or_init(Box::default)
     }
 
     /// Removes the cookies of applications. The end mark must be set: an answer that comes later finds the vault
     /// closed, even if it did not exist before.
-    pub(crate) fn close_vault(&self) -> Closed {
+    pub(crate) fn close_vault(&self) -> ClosedVault {
         self.open_vault().map(Vault::close).unwrap_or_default()
     }
 

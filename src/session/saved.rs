@@ -19,22 +19,22 @@ const FORM: u8 = 1;
 #[derive(Serialize, Deserialize)]
 struct Saved<'a> {
     #[serde(borrow)]
-    user: Text<'a>,
+    user: BorrowedText<'a>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    email: Option<Text<'a>>,
+    email: Option<BorrowedText<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    name: Option<Text<'a>>,
+    name: Option<BorrowedText<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
-    groups: Vec<Text<'a>>,
+    groups: Vec<BorrowedText<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    stamp: Option<Text<'a>>,
+    stamp: Option<BorrowedText<'a>>,
     /// How often that was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stamps: Option<u8>,
     #[serde(borrow)]
-    device: Text<'a>,
+    device: BorrowedText<'a>,
     #[serde(borrow)]
-    address: Text<'a>,
+    address: BorrowedText<'a>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     host: Option<Box<str>>,
 }
@@ -42,15 +42,15 @@ struct Saved<'a> {
 /// A `Cow` that borrows in an `Option` and in a `Vec` as well.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+struct BorrowedText<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl AsRef<str> for Text<'_> {
+impl AsRef<str> for BorrowedText<'_> {
     fn as_ref(&self) -> &str {
         &self.0
     }
 }
 
-impl<'a, T: Into<Cow<'a, str>>> From<T> for Text<'a> {
+impl<'a, T: Into<Cow<'a, str>>> From<T> for BorrowedText<'a> {
     fn from(text: T) -> Self {
         Self(text.into())
     }
@@ -66,9 +66,9 @@ pub(super) fn write(
 ) -> Vec<u8> {
     let saved = Saved {
         user: identity.user().into(),
-        email: identity.email().map(Text::from),
-        name: identity.name().map(Text::from),
-        groups: identity.groups().map(Text::from).collect(),
+        email: identity.email().map(BorrowedText::from),
+        name: identity.name().map(BorrowedText::from),
+        groups: identity.groups().map(BorrowedText::from).collect(),
         stamp: stamp.map(|stamp| stamp.encode().into()),
         stamps: (stamps > 0).then_some(stamps),
         device: device.to_string().into(),

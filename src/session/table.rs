@@ -4,8 +4,8 @@
 //! answer. An end ([`ends`]): mark, table, store, then answer. A lookup reads the table and the mark; lookups and
 //! touches never insert. A session that is not in the table is loaded from the store ([`loading`]), if there is one.
 
-mod again;
 mod codes;
+mod continuation;
 mod cookies;
 mod ends;
 mod loading;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-pub(crate) use self::ends::EndsOfUser;
+pub(crate) use self::ends::UserEnds;
 use super::backing::Backing;
 use super::confirmed::Freshness;
 use super::expiry_queue::ExpiryQueue;
@@ -300,11 +300,11 @@ impl SessionTable {
         // The debts are recorded first: once the key is not found any more, the next answer has to expire the cookies,
         // since it may already set the cookie of another user's session.
         self.leave_debts(session);
-        self.strike_out(session);
+        self.remove_session(session);
     }
 
     /// Removes a session from all indexes.
-    fn strike_out(&self, session: &Arc<Session>) {
+    fn remove_session(&self, session: &Arc<Session>) {
         let was_there = session.keys().iter().filter(|key| self.by_key.remove(key)).count() > 0;
         self.by_user.remove(session);
         self.count.fetch_sub(usize::from(was_there), Ordering::Relaxed);

@@ -7,7 +7,7 @@ use crate::values::time::Moment;
 /// The duration of the first ban.
 const FIRST_BAN: Duration = Duration::from_secs(5);
 /// The delay before a retry when too many attempts are in progress.
-const CROWDED: Duration = Duration::from_secs(1);
+const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 /// The limits of one counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl CounterState {
             return Some(self.since);
         }
         let crowded = self.open > 0 && self.failures.saturating_add(self.open) >= policy.free;
-        crowded.then(|| now + CROWDED)
+        crowded.then(|| now + BUSY_RETRY)
     }
 
     /// The counter after one more failure.

@@ -5,7 +5,7 @@ use std::fmt;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use thiserror::Error;
 
-use super::normal_form::LONGEST_FORM;
+use super::normal_form::MAX_FORM_LENGTH;
 use super::readings::RequestPath;
 
 /// The ASCII characters that are escaped in suggestions; non-ASCII ones always are.
@@ -66,8 +66,8 @@ pub enum ConfiguredPathError {
         /// The canonical form.
         path: String,
     },
-    /// Longer than [`LONGEST_FORM`].
-    #[error("is longer than {LONGEST_FORM} bytes: write a shorter path")]
+    /// Longer than [`MAX_FORM_LENGTH`].
+    #[error("is longer than {MAX_FORM_LENGTH} bytes: write a shorter path")]
     TooLong,
 }
 
@@ -93,7 +93,7 @@ impl ConfiguredPath {
             return Err(ConfiguredPathError::NotCanonical { path: path.text().to_owned() });
         }
         let longest = path.literal().len().max(path.loose().len());
-        if longest > LONGEST_FORM {
+        if longest > MAX_FORM_LENGTH {
             return Err(ConfiguredPathError::TooLong);
         }
         let text = text.strip_suffix('/').unwrap_or(text).into();

@@ -35,13 +35,13 @@ pub struct Identity {
     /// User, e-mail address, name and groups, separated by line breaks, which none of them can contain. E-mail address
     /// and name are empty if the user has none.
     lines: Box<str>,
-    ends: Ends,
+    ends: LineEnds,
     rendered: Rendered,
 }
 
 /// Where the first three lines end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Ends {
+struct LineEnds {
     user: u16,
     email: u16,
     name: u16,
@@ -117,7 +117,8 @@ impl Identity {
         }
         let [user, email, name] = first.map(str::len);
         let end = |length: usize| u16::try_from(length).map_err(|_| IdentityProblem::TooLong);
-        let ends = Ends { user: end(user)?, email: end(user + 1 + email)?, name: end(user + 1 + email + 1 + name)? };
+        let ends =
+            LineEnds { user: end(user)?, email: end(user + 1 + email)?, name: end(user + 1 + email + 1 + name)? };
         Ok(Self { lines: lines.into(), ends, rendered: Rendered::default() })
     }
 

@@ -33,7 +33,7 @@ pub fn is_invisible(sign: char) -> bool {
 }
 
 /// A replacement of the same length in bytes, so that byte offsets in messages stay valid.
-fn in_place_of(sign: char) -> &'static str {
+fn placeholder_for(sign: char) -> &'static str {
     match sign.len_utf8() {
         1 => "?",
         2 => "·",
@@ -56,7 +56,7 @@ pub(crate) fn excerpt(text: &str) -> String {
 fn without(text: &str, goes: impl Fn(char) -> bool) -> String {
     let mut seen = String::with_capacity(text.len());
     for sign in text.chars() {
-        if goes(sign) { seen.push_str(in_place_of(sign)) } else { seen.push(sign) }
+        if goes(sign) { seen.push_str(placeholder_for(sign)) } else { seen.push(sign) }
     }
     seen
 }

@@ -70,7 +70,7 @@ impl FromStr for ListenAddress {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix("unix:") {
             Some(path) => unix_path(path).map(Self::Unix),
-            None => text.parse().map(Self::Tcp).map_err(|_| what_is_missing(text)),
+            None => text.parse().map(Self::Tcp).map_err(|_| missing_part(text)),
         }
     }
 }
@@ -84,7 +84,7 @@ fn unix_path(path: &str) -> Result<PathBuf, ListenAddressError> {
     }
 }
 
-fn what_is_missing(text: &str) -> ListenAddressError {
+fn missing_part(text: &str) -> ListenAddressError {
     if let Ok(address) = text.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
         let address = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
         return ListenAddressError::NoPort { address };

@@ -10,15 +10,15 @@ use super::segments::{self, DOUBLED, ends_name, is_separator};
 use super::wide_letters::{narrow_letters, narrow_signs};
 
 /// The number of bytes of a form that are compared: configured paths are not longer.
-pub const LONGEST_FORM: usize = 255;
+pub const MAX_FORM_LENGTH: usize = 255;
 
 /// The maximum number of names in a path that consist only of dots and blanks, which some programs leave out.
-pub(super) const MOST_LEFT_OUT: usize = 16;
+pub(super) const MAX_LEFT_OUT: usize = 16;
 
 /// A path as names with single slashes before them; empty for the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NormalForm {
-    /// The names, each after a slash. Names that begin beyond [`LONGEST_FORM`] bytes are left out.
+    /// The names, each after a slash. Names that begin beyond [`MAX_FORM_LENGTH`] bytes are left out.
     pub(crate) text: Vec<u8>,
     /// Whether the rest of the path depends on where a program ends a parameter.
     pub(crate) forks: bool,
@@ -48,7 +48,7 @@ impl NormalForm {
         }
         // Letters are normalised only up to the compared length. A name is trimmed before it is cut, and again after
         // normalisation, which may reveal a suffix.
-        Self::of(signs.as_deref().unwrap_or(decoded), |name| match narrow_letters(trim(name), LONGEST_FORM) {
+        Self::of(signs.as_deref().unwrap_or(decoded), |name| match narrow_letters(trim(name), MAX_FORM_LENGTH) {
             Cow::Borrowed(name) => name.into(),
             Cow::Owned(mut name) => {
                 name.truncate(trim(&name).len());
@@ -59,9 +59,9 @@ impl NormalForm {
 
     /// Collects the names of a path, without parameters and shortened by `shorten`.
     fn of(decoded: &[u8], shorten: fn(&[u8]) -> Cow<'_, [u8]>) -> Result<Self, Ambiguous> {
-        let mut form = Self { text: Vec::with_capacity(decoded.len().min(LONGEST_FORM)), forks: false };
+        let mut form = Self { text: Vec::with_capacity(decoded.len().min(MAX_FORM_LENGTH)), forks: false };
         let (mut rest, mut left_out) = (decoded, 0);
-        while form.text.len() <= LONGEST_FORM
+        while form.text.len() <= MAX_FORM_LENGTH
             && let [first, behind @ ..] = rest
         {
             if is_separator(*first) {
@@ -73,7 +73,7 @@ impl NormalForm {
             match &*shorten(name) {
                 // Without the first name the path would begin with two slashes.
                 [] if !name.is_empty() && form.text.is_empty() => return Err(DOUBLED),
-                [] if left_out == MOST_LEFT_OUT => return Err(LEFT_OUT),
+                [] if left_out == MAX_LEFT_OUT => return Err(LEFT_OUT),
                 [] => left_out += 1,
                 name => {
                     form.text.push(b'/');

@@ -30,7 +30,7 @@ impl HostId {
 
 /// Why a `Host` header is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotOwn {
+pub(crate) enum HostRefusal {
     /// The header is empty.
     Missing,
     /// It is not a valid host.
@@ -86,8 +86,8 @@ impl OwnHosts {
     /// The host that the value of a `Host` header names, in any letter case.
     ///
     /// # Errors
-    /// [`NotOwn`]
-    pub(crate) fn find(&self, header: &str) -> Result<HostId, NotOwn> {
+    /// [`HostRefusal`]
+    pub(crate) fn find(&self, header: &str) -> Result<HostId, HostRefusal> {
         // The common case first: one host name, without a port and in lower case.
         if self.names.first().is_some_and(|login| login.as_str() == header) {
             return Ok(HostId::LOGIN);
@@ -96,10 +96,10 @@ impl OwnHosts {
             return Ok(host);
         }
         if header.is_empty() {
-            return Err(NotOwn::Missing);
+            return Err(HostRefusal::Missing);
         }
-        let authority = Authority::of_header(header).ok_or(NotOwn::Malformed)?;
-        self.host_id(&authority.host).ok_or(NotOwn::Foreign)
+        let authority = Authority::of_header(header).ok_or(HostRefusal::Malformed)?;
+        self.host_id(&authority.host).ok_or(HostRefusal::Foreign)
     }
 
     /// The index of a host, if it is served.
@@ -152,21 +152,21 @@ mod tests {
             ("app.test:443", Ok(0)),
             ("app.test:8080", Ok(0)),
             ("shop.test", Ok(1)),
-            ("evil.test", Err(NotOwn::Foreign)),
-            ("a.app.test", Err(NotOwn::Foreign)),
-            ("localhost", Err(NotOwn::Foreign)),
+            ("evil.test", Err(HostRefusal::Foreign)),
+            ("a.app.test", Err(HostRefusal::Foreign)),
+            ("localhost", Err(HostRefusal::Foreign)),
             ("app.test.", Ok(0)),
             ("app.test:", Ok(0)),
             ("Shop.test.:", Ok(1)),
-            ("evil.test.", Err(NotOwn::Foreign)),
-            ("", Err(NotOwn::Missing)),
-            (".", Err(NotOwn::Malformed)),
-            ("app.test..", Err(NotOwn::Malformed)),
-            ("app.test::", Err(NotOwn::Malformed)),
-            ("app.test:99999", Err(NotOwn::Malformed)),
-            ("app.test/evil", Err(NotOwn::Malformed)),
-            ("app.test@evil.test", Err(NotOwn::Malformed)),
-            ("app.test, evil.test", Err(NotOwn::Malformed)),
+            ("evil.test.", Err(HostRefusal::Foreign)),
+            ("", Err(HostRefusal::Missing)),
+            (".", Err(HostRefusal::Malformed)),
+            ("app.test..", Err(HostRefusal::Malformed)),
+            ("app.test::", Err(HostRefusal::Malformed)),
+            ("app.test:99999", Err(HostRefusal::Malformed)),
+            ("app.test/evil", Err(HostRefusal::Malformed)),
+            ("app.test@evil.test", Err(HostRefusal::Malformed)),
+            ("app.test, evil.test", Err(HostRefusal::Malformed)),
         ];
         for (header, want) in cases {
             assert_eq!(own.find(header).map(HostId::index), want, "{header:?}");

@@ -14,17 +14,17 @@ use memchr::{memchr, memchr3, memmem, memrchr};
 
 use super::ambiguous::Ambiguous;
 use super::escapes;
-use super::normal_form::{LONGEST_FORM, NormalForm};
+use super::normal_form::{MAX_FORM_LENGTH, NormalForm};
 use super::segments::{self, DOUBLED};
 
 /// The maximum length of a path that is not plain, in bytes. Most file systems limit names to 255 bytes, which take 765
 /// if all of them are escaped: one such name fits, and 600 bytes before it.
-const LONGEST: usize = 1400;
+const MAX_PATH_LENGTH: usize = 1400;
 /// The maximum number of percent signs after decoding once. A URL in a path, escaped twice, has some dozens.
-const MOST_PERCENT: usize = 128;
+const MAX_PERCENT_SIGNS: usize = 128;
 /// The maximum number of names that begin with a dot, in a path with dot segments. Browsers resolve dot segments
 /// themselves.
-const MOST_DOTTED: usize = 32;
+const MAX_DOTTED: usize = 32;
 
 /// The path of a request: its canonical spelling, which is forwarded, and its forms. It begins with a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl<'a> RequestPath<'a> {
     }
 
     fn read_odd(raw: &'a str) -> Result<Self, Ambiguous> {
-        if raw.len() > LONGEST {
+        if raw.len() > MAX_PATH_LENGTH {
             return Err(Ambiguous::because("its length"));
         }
         if raw.starts_with("//") {
@@ -131,7 +131,7 @@ impl<'a> RequestPath<'a> {
         if is_plain(text.as_bytes()) {
             return Some(RequestPath { text: Cow::Owned(text), odd: None });
         }
-        let literal = escapes::decode_once(&text, LONGEST_FORM);
+        let literal = escapes::decode_once(&text, MAX_FORM_LENGTH);
         let odd = Odd { doubled: false, literal, ..Odd::clone(odd) };
         Some(RequestPath { text: Cow::Owned(text), odd: Some(Box::new(odd)) })
     }
@@ -195,7 +195,7 @@ fn resolve(mut path: Vec<u8>, judge: fn(&[u8]) -> Result<(), Ambiguous>) -> Resu
     merge_slashes(&mut path);
     let dotted = memmem::Finder::new(b"/.");
     let (mut kept, mut rest) = (Vec::with_capacity(path.len()), path.as_slice());
-    for _ in 0..MOST_DOTTED {
+    for _ in 0..MAX_DOTTED {
         let Some((before, [_, name @ ..])) = dotted.find(rest).and_then(|at| rest.split_at_checked(at)) else {
             kept.extend_from_slice(rest);
             return Ok(kept);
@@ -230,7 +230,7 @@ impl Odd {
     fn read(text: &str, once: Vec<u8>, opaque: Option<Ambiguous>) -> Result<Self, Ambiguous> {
         let mut decoded = match memchr::memchr_iter(b'%', &once).count() {
             0 => once,
-            1..=MOST_PERCENT => escapes::decode_wholly(&once)?,
+            1..=MAX_PERCENT_SIGNS => escapes::decode_wholly(&once)?,
             _ => return Err(Ambiguous::because("so many percent signs")),
         };
         let invalid = check_encoding(&decoded)?;
@@ -242,7 +242,7 @@ impl Odd {
         Ok(Self {
             doubled,
             opaque: opaque.or_else(|| invalid.map(|byte| Ambiguous::bytes(&[byte]))),
-            literal: escapes::decode_once(text, LONGEST_FORM),
+            literal: escapes::decode_once(text, MAX_FORM_LENGTH),
             strict: NormalForm::strict(&decoded)?,
             loose: NormalForm::loose(&decoded)?,
         })

@@ -31,15 +31,15 @@ const fn is_mark(byte: u8) -> bool {
 }
 
 /// The maximum number of separators, including escaped ones, in a path that is not plain.
-pub(super) const MOST_SEPARATORS: usize = 64;
+pub(super) const MAX_SEPARATORS: usize = 64;
 
 /// Checks the number of segments of a decoded path, since each of them costs time.
 ///
 /// # Errors
-/// More than [`MOST_SEPARATORS`] separators.
+/// More than [`MAX_SEPARATORS`] separators.
 pub(crate) fn count(decoded: &[u8]) -> Result<(), Ambiguous> {
     let counts = [b'/', escapes::SLASH, b'\\'].map(|separator| memchr_iter(separator, decoded).count());
-    if counts.iter().sum::<usize>() > MOST_SEPARATORS {
+    if counts.iter().sum::<usize>() > MAX_SEPARATORS {
         return Err(Ambiguous::because("so many slashes"));
     }
     Ok(())

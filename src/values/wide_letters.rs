@@ -19,7 +19,7 @@ use super::fixed_buffer::{FixedBuffer, at_percent_or_wide, lower_case};
 /// # Errors
 /// Non-ASCII control characters, and escapes that exist only in the plain form.
 pub(crate) fn narrow_signs(text: &[u8]) -> Result<Option<Vec<u8>>, Ambiguous> {
-    if !text.iter().any(|&byte| stands_out(byte)) {
+    if !text.iter().any(|&byte| may_need_narrowing(byte)) {
         return Ok(None);
     }
     let mut plain = FixedBuffer::of(text.len());
@@ -113,7 +113,7 @@ fn first_letter(text: &[u8]) -> Option<char> {
 }
 
 /// Whether a byte is a percent sign, or belongs to a character that may be replaced.
-fn stands_out(byte: u8) -> bool {
+fn may_need_narrowing(byte: u8) -> bool {
     STANDS_OUT.get(usize::from(byte)).copied().unwrap_or(true)
 }
 

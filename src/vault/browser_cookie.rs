@@ -4,11 +4,11 @@ use std::fmt;
 
 use http::HeaderValue;
 
-use super::saved::{Decoder, Encoder};
+use super::codec::{Decoder, Encoder};
 use super::set_cookie::SetCookie;
 
 /// The maximum total size of deletions in one answer, in bytes: proxies in front have small buffers.
-const MOST_BYTES: usize = 3 * 1024;
+const MAX_BYTES: usize = 3 * 1024;
 
 /// Name, path and domain, which together identify a cookie in a browser (RFC 6265 5.3).
 #[derive(Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(crate) fn expire(cookies: &[BrowserCookie], https: bool) -> (Vec<HeaderValue
     for (expired, cookie) in cookies.iter().enumerate() {
         let further: Vec<_> = cookie.lines(https).collect();
         size += further.iter().map(HeaderValue::len).sum::<usize>();
-        if size > MOST_BYTES && expired > 0 {
+        if size > MAX_BYTES && expired > 0 {
             return (lines, expired);
         }
         lines.extend(further);
@@ -109,7 +109,7 @@ mod tests {
         let many: Vec<_> = (0..100).map(|n| cookie(&format!("a{n}{}=b", "x".repeat(80)))).collect();
         let (lines, expired) = expire(&many, true);
         let length: usize = lines.iter().map(HeaderValue::len).sum();
-        assert!(expired > 10 && length <= MOST_BYTES && length > MOST_BYTES - 200, "{length}");
+        assert!(expired > 10 && length <= MAX_BYTES && length > MAX_BYTES - 200, "{length}");
         assert_eq!(lines.len(), expired);
         let of_domain: Vec<_> = (0..100).map(|n| cookie(&format!("a{n}=b; Domain=shop.test"))).collect();
         let (lines, expired) = expire(&of_domain, true);

@@ -3,7 +3,7 @@
 
 /// The maximum number of entries. Beyond it the oldest change is dropped, and the other gateway's version of that entry
 /// is used.
-const MOST: usize = 256;
+const MAX_CHANGES: usize = 256;
 
 /// The keys of the entries that were added, replaced or removed.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ impl<K: PartialEq> ChangedKeys<K> {
         if self.new.contains(&key) {
             return;
         }
-        if self.new.len() == MOST {
+        if self.new.len() == MAX_CHANGES {
             self.new.remove(0);
         }
         self.new.push(key);
@@ -34,7 +34,7 @@ impl<K: PartialEq> ChangedKeys<K> {
     /// Begins a write that contains all changes.
     pub(super) fn begin_write(&mut self) {
         self.in_write.append(&mut self.new);
-        let surplus = self.in_write.len().saturating_sub(MOST);
+        let surplus = self.in_write.len().saturating_sub(MAX_CHANGES);
         self.in_write.drain(..surplus);
     }
 
@@ -87,14 +87,14 @@ mod tests {
     #[test]
     fn changes_are_limited() {
         let mut changes = ChangedKeys::default();
-        for key in 0..3 * MOST {
+        for key in 0..3 * MAX_CHANGES {
             changes.note(key);
             if key % 100 == 0 {
                 changes.begin_write();
             }
         }
         changes.take_back();
-        assert_eq!(changes.iter().count(), MOST);
-        assert_eq!(all(&changes).last(), Some(&(3 * MOST - 1)));
+        assert_eq!(changes.iter().count(), MAX_CHANGES);
+        assert_eq!(all(&changes).last(), Some(&(3 * MAX_CHANGES - 1)));
     }
 }

@@ -9,19 +9,19 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::browser_cookie::BrowserCookie;
-use super::saved::{Decoder, Encoder};
+use super::codec::{Decoder, Encoder};
 use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment};
 
 /// The maximum number of keys. Beyond it the oldest is removed. The table takes some 20 MiB at most.
-pub(crate) const MOST: usize = 10_000;
+pub(crate) const MAX_DEBTS: usize = 10_000;
 /// The maximum number of cookies for a key and host.
-const MOST_COOKIES: usize = 256;
+const MAX_COOKIES: usize = 256;
 /// The maximum average number of cookies for a key. Beyond it the oldest keys are removed.
-const AVERAGE: usize = 32;
+const MAX_AVERAGE: usize = 32;
 /// The maximum number of keys with changes that are not in the store. Beyond it the store keeps some debts too long, so
 /// a browser may be told twice to expire cookies.
-const MOST_UNSAVED: usize = 2 * MOST;
+const MAX_UNSAVED: usize = 2 * MAX_DEBTS;
 
 /// The table of debts.
 #[derive(Debug)]
@@ -93,12 +93,12 @@ impl Debts {
     }
 
     /// Adds the cookies of an ended session under each of its keys.
-    pub(crate) fn owe(&self, keys: &[SessionKey], cookies: &[(Box<str>, Vec<BrowserCookie>)]) {
+    pub(crate) fn add(&self, keys: &[SessionKey], cookies: &[(Box<str>, Vec<BrowserCookie>)]) {
         if cookies.is_empty() {
             return;
         }
         let now = self.clock.now();
-        self.change(|table| keys.iter().for_each(|key| table.owe(*key, now, cookies)));
+        self.change(|table| keys.iter().for_each(|key| table.add(*key, now, cookies)));
     }
 
     /// Whether there are no debts.
@@ -120,9 +120,9 @@ impl Debts {
 
     /// Records that the browser with this key was told to expire its cookies on a host, except those in `left`. The key
     /// may also be that of the next session in the browser.
-    pub(crate) fn leave(&self, key: &SessionKey, host: &str, left: &[BrowserCookie]) {
-        let (now, left) = (self.clock.now(), left.get(..MOST_COOKIES).unwrap_or(left));
-        self.change(|table| table.leave(key, host, now, left));
+    pub(crate) fn keep_only(&self, key: &SessionKey, host: &str, left: &[BrowserCookie]) {
+        let (now, left) = (self.clock.now(), left.get(..MAX_COOKIES).unwrap_or(left));
+        self.change(|table| table.keep_only(key, host, now, left));
     }
 
     /// The unsaved debts for these keys. They count as saved from now on, unless [`Debts::note_unsaved`] is called.
@@ -149,7 +149,7 @@ impl Debts {
         self.change(|table| {
             for SavedDebt { key, at, content } in saved.into_iter().rev().filter(|saved| saved.at >= oldest) {
                 if let Some(hosts) = read(&content) {
-                    table.owe(key, at, &hosts);
+                    table.add(key, at, &hosts);
                     table.unsaved.remove(&key);
                 }
             }
@@ -166,7 +166,7 @@ impl Debts {
         let mut table = self.table.lock();
         table.forget_before(oldest);
         let done = what(&mut table);
-        while (table.by_key.len() > MOST || table.cookies > MOST * AVERAGE) && table.forget_oldest() {}
+        while (table.by_key.len() > MAX_DEBTS || table.cookies > MAX_DEBTS * MAX_AVERAGE) && table.forget_oldest() {}
         self.count.store(table.by_key.len(), Ordering::Release);
         done
     }
@@ -174,14 +174,14 @@ impl Debts {
 
 impl Table {
     /// Adds cookies for a key. Those that are already recorded, from before the end or from another session, are kept.
-    fn owe(&mut self, key: SessionKey, at: Moment, more: &[(Box<str>, Vec<BrowserCookie>)]) {
+    fn add(&mut self, key: SessionKey, at: Moment, more: &[(Box<str>, Vec<BrowserCookie>)]) {
         let mut hosts = self.by_key.get(&key).map(|debt| debt.hosts.clone()).unwrap_or_default();
         for (host, cookies) in more {
             match hosts.iter_mut().find(|(other, _)| other == host) {
                 Some((_, known)) => {
                     let missing: Vec<_> = cookies.iter().filter(|cookie| !known.contains(cookie)).cloned().collect();
                     known.extend(missing);
-                    known.truncate(MOST_COOKIES);
+                    known.truncate(MAX_COOKIES);
                 }
                 None => hosts.push((host.clone(), cookies.clone())),
             }
@@ -189,7 +189,7 @@ impl Table {
         self.put(key, Debt { at, hosts });
     }
 
-    fn leave(&mut self, key: &SessionKey, host: &str, at: Moment, left: &[BrowserCookie]) {
+    fn keep_only(&mut self, key: &SessionKey, host: &str, at: Moment, left: &[BrowserCookie]) {
         let (mut hosts, at) = self.by_key.get(key).map_or((Vec::new(), at), |debt| (debt.hosts.clone(), debt.at));
         hosts.retain(|(other, _)| **other != *host);
         if !left.is_empty() {
@@ -232,7 +232,7 @@ impl Table {
     }
 
     fn note_change(&mut self, key: SessionKey) {
-        if self.is_kept && self.unsaved.len() < MOST_UNSAVED {
+        if self.is_kept && self.unsaved.len() < MAX_UNSAVED {
             self.unsaved.insert(key);
         }
     }
@@ -281,15 +281,15 @@ mod tests {
         let ((clock, hands), one, other) = (Clock::manual(), key(), key());
         let debts = Debts::new(clock);
         debts.set_lifetime(Duration::from_secs(60));
-        debts.owe(&[one, other], &owed("a"));
-        debts.owe(&[key()], &[]);
+        debts.add(&[one, other], &owed("a"));
+        debts.add(&[key()], &[]);
         assert!(debts.of(&key(), "app.test").is_empty() && debts.of(&one, "x.test").is_empty());
         assert_eq!(debts.of(&one, "app.test"), owed("a")[0].1);
         assert_eq!(debts.of(&one, "app.test").len(), 1, "reading does not settle it");
-        debts.leave(&one, "app.test", &[]);
+        debts.keep_only(&one, "app.test", &[]);
         assert!(debts.of(&one, "app.test").is_empty());
         assert_eq!(debts.of(&one, "shop.test").len(), 1);
-        debts.leave(&one, "shop.test", &[]);
+        debts.keep_only(&one, "shop.test", &[]);
         hands.advance(Duration::from_secs(60));
         assert_eq!(debts.of(&other, "app.test").len(), 1);
         hands.advance(Duration::from_secs(1));
@@ -301,10 +301,10 @@ mod tests {
     fn the_table_is_bounded() {
         let (debts, first) = (Debts::new(Clock::manual().0), key());
         debts.set_lifetime(Duration::from_secs(60));
-        debts.owe(&[first], &owed("a"));
-        (0..MOST).for_each(|_| debts.owe(&[key()], &owed("a")));
+        debts.add(&[first], &owed("a"));
+        (0..MAX_DEBTS).for_each(|_| debts.add(&[key()], &owed("a")));
         let table = debts.table.lock();
-        assert_eq!((table.by_key.len(), table.order.len()), (MOST, MOST));
+        assert_eq!((table.by_key.len(), table.order.len()), (MAX_DEBTS, MAX_DEBTS));
         assert!(!table.by_key.contains_key(&first));
     }
 
@@ -313,14 +313,14 @@ mod tests {
         let ((clock, hands), one, other) = (Clock::manual(), key(), key());
         let debts = Debts::new(clock.clone());
         debts.set_lifetime(Duration::from_secs(60));
-        debts.owe(&[one], &owed("a"));
+        debts.add(&[one], &owed("a"));
         assert!(debts.take_unsaved(10).is_empty(), "without a store changes are not tracked");
         debts.keep();
-        debts.owe(&[one, other], &owed("b"));
+        debts.add(&[one, other], &owed("b"));
         let saved = debts.take_unsaved_of(&[one]);
         assert!(saved.len() == 1 && debts.take_unsaved_of(&[one]).is_empty());
         debts.note_unsaved(&saved);
-        debts.owe(&[one], &owed("b"));
+        debts.add(&[one], &owed("b"));
         let mut both = debts.take_unsaved(10);
         both.sort_by_key(|debt| debt.key != one);
         assert!(both.len() == 2 && both[0] == saved[0] && debts.take_unsaved(10).is_empty());
@@ -332,9 +332,9 @@ mod tests {
         restarted.restore(both);
         assert_eq!(restarted.of(&other, "shop.test"), owed("b")[1].1);
         assert!(restarted.take_unsaved(10).is_empty(), "the store has them");
-        restarted.leave(&one, "app.test", &[]);
+        restarted.keep_only(&one, "app.test", &[]);
         assert_eq!(restarted.take_unsaved(10).len(), 1);
-        restarted.leave(&one, "shop.test", &[]);
+        restarted.keep_only(&one, "shop.test", &[]);
         let settled = restarted.take_unsaved(10);
         assert!(settled.len() == 1 && settled[0].key == one && settled[0].content.is_empty());
         hands.advance(Duration::from_secs(31));

@@ -6,12 +6,12 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::changes::ChangedKeys;
-use super::saved::{Decoder, Encoder};
+use super::codec::{Decoder, Encoder};
 use super::set_cookie::{SameSite, SetCookie};
 use crate::values::time::WallTime;
 
 /// The maximum size of a cookie in bytes: name and value. Browsers allow 4 KiB.
-pub(super) const LARGEST: usize = 8 * 1024;
+pub(super) const MAX_COOKIE_SIZE: usize = 8 * 1024;
 
 /// The kind of changes that are not in the store yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +26,7 @@ pub(crate) enum Change {
 }
 
 /// The maximum number of cookies in a jar after the concurrent changes of several gateways were merged.
-const MOST_APPLIED: usize = 200;
+const MAX_MERGED: usize = 200;
 
 /// The stored expiry of a session cookie.
 const NEVER: u64 = u64::MAX;
@@ -250,7 +250,7 @@ impl Jar {
     pub(super) fn apply(&mut self, older: Self) {
         for place in older.changes.iter() {
             let changed = older.entries.iter().find(|entry| entry.is_at(place));
-            let has_room = self.entries.len() < MOST_APPLIED;
+            let has_room = self.entries.len() < MAX_MERGED;
             match (self.entries.iter_mut().find(|entry| entry.is_at(place)), changed) {
                 (Some(ours), Some(changed)) => *ours = changed.clone(),
                 (None, Some(changed)) if has_room => self.add(changed.clone()),

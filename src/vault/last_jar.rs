@@ -35,14 +35,14 @@ impl LastJar {
     pub(crate) fn take(&mut self, asked: CookieContext<'_>, line: &[u8]) {
         match SetCookie::parse(line) {
             Some(cookie) if cookie.is_deletion(asked.now) => _ = self.jar.remove(cookie.name, cookie.path(asked.path)),
-            Some(cookie) if self.jar.len() < MOST => self.jar.put(&cookie, asked),
+            Some(cookie) if self.jar.len() < MAX_ADDED => self.jar.put(&cookie, asked),
             Some(_) | None => {}
         }
     }
 }
 
 /// The maximum number of cookies that answers can add.
-const MOST: usize = 100;
+const MAX_ADDED: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -60,7 +60,7 @@ mod tests {
         assert!(last.has_for(asked) && last.jar.len() == 2);
         last.take(asked, b"sid=; Path=/; Max-Age=0");
         assert!(!last.has_for(asked), "a cookie for another path is not sent");
-        (0..2 * MOST).for_each(|number| last.take(asked, format!("n{number}=x").as_bytes()));
-        assert_eq!(last.jar.len(), MOST);
+        (0..2 * MAX_ADDED).for_each(|number| last.take(asked, format!("n{number}=x").as_bytes()));
+        assert_eq!(last.jar.len(), MAX_ADDED);
     }
 }

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::browser_cookie::BrowserCookie;
-use super::saved::{Decoder, Encoder};
+use super::codec::{Decoder, Encoder};
 
 /// The maximum number of names of one pool.
-const MOST: usize = 256;
+const MAX_LEARNED: usize = 256;
 /// The maximum length of a name in bytes. Longer names are not learned.
-const LONGEST_NAME: usize = 256;
+const MAX_NAME_LENGTH: usize = 256;
 /// The maximum length of a path in bytes. A longer one is replaced by the root.
-const LONGEST_PATH: usize = 512;
+const MAX_PATH_LENGTH: usize = 512;
 
 /// The names, each with the path of the cookie in a browser.
 #[derive(Debug, Default)]
@@ -31,17 +31,17 @@ impl LearnedNames {
     /// Learns a name. Beyond the maximum, names are not learned, and a browser's cookies with them pass as without a
     /// vault.
     pub(super) fn note(&self, name: &[u8], path: &[u8]) {
-        if name.len() > LONGEST_NAME {
+        if name.len() > MAX_NAME_LENGTH {
             return;
         }
-        let path = if path.len() > LONGEST_PATH { b"/" } else { path };
+        let path = if path.len() > MAX_PATH_LENGTH { b"/" } else { path };
         let mut paths = self.paths.lock();
         if let Some(known) = paths.get_mut(name) {
             if **known == *path {
                 return;
             }
             *known = path.into();
-        } else if paths.len() < MOST {
+        } else if paths.len() < MAX_LEARNED {
             paths.insert(name.into(), path.into());
             self.seen.fetch_or(bit(name), Ordering::Release);
         } else {
@@ -77,11 +77,11 @@ impl LearnedNames {
         let mut paths = self.paths.lock();
         let is_kept = |name: &[u8]| kept.iter().any(|(other, _)| **other == *name);
         // Not if the stored list is full: two gateways with different full lists would overwrite each other forever.
-        if kept.len() < MOST && !paths.keys().all(|name| is_kept(name)) {
+        if kept.len() < MAX_LEARNED && !paths.keys().all(|name| is_kept(name)) {
             self.unsaved.store(true, Ordering::Release);
         }
         for (name, path) in kept {
-            if paths.len() < MOST {
+            if paths.len() < MAX_LEARNED {
                 self.seen.fetch_or(bit(&name), Ordering::Release);
                 paths.entry(name).or_insert(path);
             }
@@ -131,18 +131,18 @@ mod tests {
         names.note(b"php", b"/");
         assert_eq!(names.held_by(|_| false), [BrowserCookie::of_host(b"sid", b"/shop")]);
         assert_eq!(names.held_by(|name| name == b"php").len(), 2);
-        (0..2 * MOST).for_each(|number| names.note(number.to_string().as_bytes(), b"/"));
-        assert_eq!(names.paths.lock().len(), MOST);
+        (0..2 * MAX_LEARNED).for_each(|number| names.note(number.to_string().as_bytes(), b"/"));
+        assert_eq!(names.paths.lock().len(), MAX_LEARNED);
         assert!(names.path_of(b"sid").is_some() && names.path_of(b"511").is_none());
     }
 
     #[test]
     fn names_and_paths_are_limited_in_length() {
         let names = LearnedNames::default();
-        names.note(&[b'n'; LONGEST_NAME + 1], b"/");
+        names.note(&[b'n'; MAX_NAME_LENGTH + 1], b"/");
         assert!(names.is_empty());
-        names.note(&[b'n'; LONGEST_NAME], &[b'/'; LONGEST_PATH + 1]);
-        assert_eq!(names.path_of(&[b'n'; LONGEST_NAME]).as_deref(), Some(b"/".as_slice()));
+        names.note(&[b'n'; MAX_NAME_LENGTH], &[b'/'; MAX_PATH_LENGTH + 1]);
+        assert_eq!(names.path_of(&[b'n'; MAX_NAME_LENGTH]).as_deref(), Some(b"/".as_slice()));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub(crate) mod answer;
 pub(crate) mod browser_cookie;
 mod changes;
+mod codec;
 pub(crate) mod debts;
 mod expiry_date;
 pub(crate) mod jar;
@@ -15,6 +16,5 @@ pub(crate) mod last_jar;
 pub(crate) mod learned;
 pub(crate) mod request;
 pub mod rules;
-mod saved;
 mod set_cookie;
 pub(crate) mod store;

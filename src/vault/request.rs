@@ -173,7 +173,7 @@ impl HostCookies {
     }
 
     fn withheld(&mut self, name: &[u8], path: &[u8]) -> Pair {
-        if self.tell(name) { Pair::Expired(BrowserCookie::of_host(name, path)) } else { Pair::Withheld }
+        if self.note_expired(name) { Pair::Expired(BrowserCookie::of_host(name, path)) } else { Pair::Withheld }
     }
 }
 

@@ -69,7 +69,7 @@ impl NamePattern {
     pub fn parse(text: &str) -> Option<Self> {
         let name = text.strip_suffix('*').unwrap_or(text);
         let is_token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}*".contains(&byte);
-        let sound = !name.is_empty() && name.len() <= LONGEST && name.bytes().all(is_token);
+        let sound = !name.is_empty() && name.len() <= MAX_PATTERN_LENGTH && name.bytes().all(is_token);
         sound.then(|| Self { text: name.into(), is_prefix: name.len() < text.len() })
     }
 
@@ -80,7 +80,7 @@ impl NamePattern {
 }
 
 /// The maximum length of a pattern in bytes, without `*`.
-const LONGEST: usize = 256;
+const MAX_PATTERN_LENGTH: usize = 256;
 
 fn any(patterns: &[NamePattern], name: &[u8]) -> bool {
     patterns.iter().any(|pattern| pattern.matches(name))

@@ -7,17 +7,17 @@ use zeroize::Zeroizing;
 
 use super::browser_cookie::BrowserCookie;
 use super::changes::ChangedKeys;
-use super::jar::{Change, CookieContext, Jar, LARGEST};
+use super::codec::{Decoder, Encoder};
+use super::jar::{Change, CookieContext, Jar, MAX_COOKIE_SIZE};
 use super::last_jar::LastJar;
-use super::saved::{Decoder, Encoder};
 use super::set_cookie::SetCookie;
 
 /// The maximum number of cookies in the jars of one session.
-const MOST_COOKIES: usize = 50;
+const MAX_COOKIES: usize = 50;
 /// The maximum total size of their names and values in bytes.
-const MOST_BYTES: usize = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 /// For each host the maximum number of remembered cookies of the browser, and of the names in each other list.
-const MOST_REMEMBERED: usize = 32;
+const MAX_REMEMBERED: usize = 32;
 
 /// The application cookies of one session. They end with the session: see [`Vault::close`].
 #[derive(Debug, Default)]
@@ -61,11 +61,11 @@ pub(super) struct HostCookies {
 
 /// A limit is exceeded: the cookie is passed to the browser instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full;
+pub(super) struct VaultFull;
 
 /// The application cookies of a session that has ended.
 #[derive(Debug, Default)]
-pub(crate) struct Closed {
+pub(crate) struct ClosedVault {
     /// The number of cookies that were deleted in the gateway.
     pub(crate) dropped: usize,
     /// The cookies in the browser by host.
@@ -75,7 +75,7 @@ pub(crate) struct Closed {
 impl Vault {
     /// Closes the vault of a session whose end mark is set: its jars are emptied, and no cookie can be added any more.
     /// Further calls return the same.
-    pub(crate) fn close(&self) -> Closed {
+    pub(crate) fn close(&self) -> ClosedVault {
         let mut hosts = self.hosts.lock();
         hosts.is_closed = true;
         let Hosts { list, dropped, left, .. } = &mut *hosts;
@@ -84,7 +84,7 @@ impl Vault {
             *dropped += jar.len();
             left.extend((jar.len() > 0).then(|| LastJar::new(&host.host, jar)));
         }
-        Closed { dropped: hosts.dropped, in_browser: hosts.in_browser() }
+        ClosedVault { dropped: hosts.dropped, in_browser: hosts.in_browser() }
     }
 
     /// The cookies in the browser by host.
@@ -226,17 +226,22 @@ impl Hosts {
     /// Adds a cookie to the jar of a host.
     ///
     /// # Errors
-    /// [`Full`]
-    pub(super) fn put(&mut self, host: &str, cookie: &SetCookie<'_>, asked: CookieContext<'_>) -> Result<(), Full> {
+    /// [`VaultFull`]
+    pub(super) fn put(
+        &mut self,
+        host: &str,
+        cookie: &SetCookie<'_>,
+        asked: CookieContext<'_>,
+    ) -> Result<(), VaultFull> {
         let size = cookie.name.len() + cookie.value.len();
         self.list.iter_mut().for_each(|host| host.jar.sweep(asked.now));
         let count: usize = self.list.iter().map(|host| host.jar.len()).sum();
         let bytes: usize = self.list.iter().map(|host| host.jar.size()).sum();
-        let Some(at) = self.at(host) else { return Err(Full) };
+        let Some(at) = self.at(host) else { return Err(VaultFull) };
         let replaced = at.jar.size_of(cookie.name, cookie.path(asked.path));
         let (count, bytes) = (count - usize::from(replaced.is_some()), bytes - replaced.unwrap_or(0));
-        if size > LARGEST || count >= MOST_COOKIES || bytes + size > MOST_BYTES {
-            return Err(Full);
+        if size > MAX_COOKIE_SIZE || count >= MAX_COOKIES || bytes + size > MAX_BYTES {
+            return Err(VaultFull);
         }
         at.jar.put(cookie, asked);
         Ok(())
@@ -294,14 +299,14 @@ impl HostCookies {
             }
         }
         older.carried.iter().for_each(|name| _ = self.carry(name));
-        older.told.iter().for_each(|name| _ = self.tell(name));
+        older.told.iter().for_each(|name| _ = self.note_expired(name));
         self.changes = older.changes;
         self.change = older.change;
     }
 
     /// Records that a name is moved from the browser into the jar. Returns whether it was moved before.
     pub(super) fn carry(&mut self, name: &[u8]) -> bool {
-        let is_new = !self.carried.iter().any(|carried| **carried == *name) && self.carried.len() < MOST_REMEMBERED;
+        let is_new = !self.carried.iter().any(|carried| **carried == *name) && self.carried.len() < MAX_REMEMBERED;
         if is_new {
             self.carried.push(name.into());
             self.change = Change::Changed;
@@ -319,7 +324,7 @@ impl HostCookies {
         if self.remembered.contains(&cookie) {
             return;
         }
-        if self.remembered.len() == MOST_REMEMBERED {
+        if self.remembered.len() == MAX_REMEMBERED {
             tracing::debug!(host = %self.host, "too many cookies to remember: the logout leaves the oldest one");
             self.remembered.remove(0);
         }
@@ -349,8 +354,8 @@ impl HostCookies {
 
     /// Whether the browser has to be told to expire a withheld cookie with this name. `true` once for each name, since
     /// cookies that it still sends are withheld anyway.
-    pub(super) fn tell(&mut self, name: &[u8]) -> bool {
-        let is_new = !self.told.iter().any(|told| **told == *name) && self.told.len() < MOST_REMEMBERED;
+    pub(super) fn note_expired(&mut self, name: &[u8]) -> bool {
+        let is_new = !self.told.iter().any(|told| **told == *name) && self.told.len() < MAX_REMEMBERED;
         if is_new {
             self.told.push(name.into());
             // Telling the browser twice is harmless, so this is written with the next change.

@@ -101,7 +101,7 @@ fn on_a_disk() -> (tempfile::TempDir, Disk) {
 }
 
 /// Waits until this is so.
-fn becomes(what: &str, is_so: impl Fn() -> bool) {
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < PATIENCE, "{what}");
@@ -136,8 +136,8 @@ fn a_full_disk_loses_no_session_and_no_end() {
     assert_ne!(status(folder, &leaves), Some(200), "the crash has forgotten the end");
     sign_out_unconfirmed(folder, &later);
     disk.make_room();
-    becomes("the store goes on by itself", || sign_in(folder).is_some());
-    becomes("the ends are confirmed", || [&leaves, &later].map(|cookie| status(folder, cookie)) == [Some(401); 2]);
+    wait_until("the store goes on by itself", || sign_in(folder).is_some());
+    wait_until("the ends are confirmed", || [&leaves, &later].map(|cookie| status(folder, cookie)) == [Some(401); 2]);
     program.stop();
     let program = disk.start();
     assert_eq!([&stays, &leaves, &later].map(|cookie| program.status(cookie)), [200, 401, 401]);

@@ -14,7 +14,7 @@ pub(super) fn ask(user: &str) -> Result<Password, CommandError> {
     if io::stdin().is_terminal() {
         let first = prompt(&format!("Password for {user}: "))?;
         let again = prompt("Repeat the password: ")?;
-        return twice(first, &again);
+        return confirmed(first, &again);
     }
     // Not through the buffered handle of the standard library: its buffer would keep a copy of the password, and it
     // would read more than the line.
@@ -26,7 +26,7 @@ fn prompt(text: &str) -> Result<Zeroizing<String>, CommandError> {
     rpassword::prompt_password(text).map(Zeroizing::new).map_err(|error| unreadable(&error))
 }
 
-fn twice(first: Zeroizing<String>, again: &Zeroizing<String>) -> Result<Password, CommandError> {
+fn confirmed(first: Zeroizing<String>, again: &Zeroizing<String>) -> Result<Password, CommandError> {
     if first != *again {
         return Err(CommandError::new("the two passwords differ: nothing was changed", "try again"));
     }
@@ -101,8 +101,8 @@ mod tests {
     #[test]
     fn two_different_passwords_are_refused() {
         let typed = |text: &str| Zeroizing::new(text.to_owned());
-        assert!(twice(typed("one"), &typed("one")).is_ok());
-        assert!(twice(typed("one"), &typed("two")).unwrap_err().0.contains("differ"));
-        assert!(twice(typed(""), &typed("")).unwrap_err().0.contains("empty"));
+        assert!(confirmed(typed("one"), &typed("one")).is_ok());
+        assert!(confirmed(typed("one"), &typed("two")).unwrap_err().0.contains("differ"));
+        assert!(confirmed(typed(""), &typed("")).unwrap_err().0.contains("empty"));
     }
 }

@@ -7,7 +7,7 @@ use clap::Parser;
 
 use super::*;
 use crate::credentials::hashing::{HashingSettings, PasswordChecker};
-use crate::credentials::methods::{Means, Verdict};
+use crate::credentials::methods::{MethodContext, Verdict};
 use crate::credentials::user_file::method::check;
 use crate::throttle::fair_queue::Share;
 
@@ -63,7 +63,7 @@ impl Harness {
         let passwords = &PasswordChecker::new(HashingSettings::default()).unwrap();
         let share = Share { account: 0, address: 0, site: 0, is_known: false };
         let password = Password::new(password.to_owned()).unwrap();
-        matches!(check(&users, name, &password, Means { passwords, share }, "test").await, Verdict::Accept(_))
+        matches!(check(&users, name, &password, MethodContext { passwords, share }, "test").await, Verdict::Accept(_))
     }
 }
 

@@ -5,10 +5,10 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use super::super::unknown::is_known;
-use super::super::{foreign, meant, schema, unknown};
+use super::super::{key_translations, schema, suggestions, unknown};
 use crate::values::invisible::is_invisible;
 
-use super::Slip;
+use super::SyntaxError;
 
 /// One line of a text.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ impl<'a> Line<'a> {
 }
 
 /// Finds characters that editors and web pages substitute for ASCII ones.
-pub(super) fn odd_character(line: &Line<'_>) -> Option<Slip> {
+pub(super) fn invalid_character(line: &Line<'_>) -> Option<SyntaxError> {
     let is_odd = |sign: char| !sign.is_ascii() && plain(sign) != Some(sign);
     let (at, odd) = line.text.char_indices().find(|(_, sign)| is_odd(*sign))?;
     let plain: String = line.content().chars().filter_map(plain).collect();
@@ -73,7 +73,7 @@ pub(super) fn odd_character(line: &Line<'_>) -> Option<Slip> {
         _ => "a typographic quote",
     };
     let at = line.start + at;
-    let slip = Slip::within(
+    let slip = SyntaxError::within(
         line,
         line.trimmed_span(),
         format!("column {} has {name} (U+{:04X})", column(line, at), u32::from(odd)),
@@ -98,7 +98,7 @@ fn plain(sign: char) -> Option<char> {
 }
 
 /// Finds lines in the syntax of other languages, and common errors.
-pub(super) fn misread(line: &Line<'_>, at: &Range<usize>) -> Option<Slip> {
+pub(super) fn other_reading(line: &Line<'_>, at: &Range<usize>) -> Option<SyntaxError> {
     comment(line)
         .or_else(|| block(line))
         .or_else(|| header(line))
@@ -106,19 +106,19 @@ pub(super) fn misread(line: &Line<'_>, at: &Range<usize>) -> Option<Slip> {
         .or_else(|| of_another_language(line))
 }
 
-fn comment(line: &Line<'_>) -> Option<Slip> {
+fn comment(line: &Line<'_>) -> Option<SyntaxError> {
     let content = line.content();
     let mark = ["//", "--", "/*", ";"].into_iter().find(|mark| content.starts_with(mark))?;
     let said = content.strip_prefix(mark)?.trim().trim_end_matches("*/").trim_end();
-    Some(written(Slip::within(line, line.trimmed_span(), "a comment begins with #"), &format!("# {said}")))
+    Some(written(SyntaxError::within(line, line.trimmed_span(), "a comment begins with #"), &format!("# {said}")))
 }
 
 /// The beginning or end of a block: `server {`, `}`, `{`.
-fn block(line: &Line<'_>) -> Option<Slip> {
+fn block(line: &Line<'_>) -> Option<SyntaxError> {
     let content = line.content().trim_end_matches([';', ',']);
     let opens = content.ends_with('{') && !content.contains('=');
     (opens || content == "}" || content == "---").then(|| {
-        Slip::within(
+        SyntaxError::within(
             line,
             line.trimmed_span(),
             "this file has no blocks: a table begins with its name, [login] or [[route]]",
@@ -127,16 +127,16 @@ fn block(line: &Line<'_>) -> Option<Slip> {
     })
 }
 
-fn header(line: &Line<'_>) -> Option<Slip> {
+fn header(line: &Line<'_>) -> Option<SyntaxError> {
     let content = line.content();
     let name = content.strip_prefix('[')?.trim_matches(['[', ']', ' ', ':']);
     let fits = !name.is_empty() && name.chars().all(is_of_key);
-    let slip = Slip::within(line, line.trimmed_span(), "the name of a table must be in brackets");
+    let slip = SyntaxError::within(line, line.trimmed_span(), "the name of a table must be in brackets");
     fits.then(|| written(slip, &unknown::header(name)))
 }
 
 /// An invalid `key = value`.
-fn assignment(line: &Line<'_>, at: &Range<usize>) -> Option<Slip> {
+fn assignment(line: &Line<'_>, at: &Range<usize>) -> Option<SyntaxError> {
     let (left, right) = line.text.split_once('=')?;
     let key = left.trim().trim_end_matches([':', '+', '?']).trim();
     let value = right.trim_start_matches(['=', '>']).trim();
@@ -145,15 +145,18 @@ fn assignment(line: &Line<'_>, at: &Range<usize>) -> Option<Slip> {
     }
     if !is_key(key) {
         let joined = key.replace([' ', '-'], "_").to_ascii_lowercase();
-        let slip =
-            Slip::within(line, line.trimmed_span(), format!("`{key}` is not a key: keys are written without spaces"));
+        let slip = SyntaxError::within(
+            line,
+            line.trimmed_span(),
+            format!("`{key}` is not a key: keys are written without spaces"),
+        );
         return (is_known(&joined) && joined.chars().all(is_of_key))
             .then(|| written(slip, &format!("{joined} = {}", as_toml(value))));
     }
     let doubled = right.starts_with(['=', '>']) || at.start <= line.start + left.len();
     let (what, value) = wrong_value(key, value, doubled);
     let start = line.trimmed_span();
-    let slip = Slip::within(line, start, what);
+    let slip = SyntaxError::within(line, start, what);
     Some(match value {
         Some(value) => written(slip, &format!("{key} = {value}")),
         None => slip.write(format!("write a value, or put # before the line: # {key} = \"…\"")),
@@ -180,9 +183,9 @@ fn wrong_value(key: &str, value: &str, doubled: bool) -> (String, Option<String>
 }
 
 /// `key: value`, `- item`, `key value;`, `key value`.
-fn of_another_language(line: &Line<'_>) -> Option<Slip> {
+fn of_another_language(line: &Line<'_>) -> Option<SyntaxError> {
     let content = line.content();
-    let slip = |what: &str| Slip::within(line, line.trimmed_span(), what);
+    let slip = |what: &str| SyntaxError::within(line, line.trimmed_span(), what);
     if content.starts_with("- ") {
         return Some(slip("this is YAML: a list is written key = [\"one\", \"two\"]").write("remove this line"));
     }
@@ -201,18 +204,18 @@ fn of_another_language(line: &Line<'_>) -> Option<Slip> {
 }
 
 /// A pair of another language, in TOML syntax.
-fn pair(slip: Slip, key: &str, value: &str) -> Slip {
+fn pair(slip: SyntaxError, key: &str, value: &str) -> SyntaxError {
     let value = value.trim_end_matches([';', ',']).trim_end();
-    match (schema::FILE.keys.contains(&key), value, foreign::find(key)) {
+    match (schema::FILE.keys.contains(&key), value, key_translations::find(key)) {
         (true, "", _) => written(slip, &unknown::header(key)),
         (_, "", _) => slip.write("remove this line"),
-        (_, value, _) if key == "listen" => written(slip, &format!("listen = {}", foreign::listen(value))),
+        (_, value, _) if key == "listen" => written(slip, &format!("listen = {}", key_translations::listen(value))),
         (_, value, Some(own)) => written(slip, &format!("{} = {}", own.key, own.value(value))),
         (_, value, None) => written(slip, &format!("{key} = {}", as_toml(value))),
     }
 }
 
-fn written(slip: Slip, line: &str) -> Slip {
+fn written(slip: SyntaxError, line: &str) -> SyntaxError {
     slip.write(format!("write `{line}`"))
 }
 
@@ -222,7 +225,7 @@ fn as_toml(value: &str) -> String {
     if let Some(switch) = switch(bare) {
         return switch.to_string();
     }
-    if let Some(number) = meant::number("", bare).filter(|_| bare.ends_with(['k', 'K', 'M', 'b', 'B'])) {
+    if let Some(number) = suggestions::number("", bare).filter(|_| bare.ends_with(['k', 'K', 'M', 'b', 'B'])) {
         return number.to_string();
     }
     // Without a superfluous bracket or quote at the end.

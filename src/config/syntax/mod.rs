@@ -22,11 +22,11 @@ pub(crate) use line::Line;
 const MAX_ERRORS: usize = 50;
 
 /// The help if the corrected line cannot be shown, since it may have a secret.
-const UNREPEATED: &str = "write the value in quotes, after an equals sign: key = \"value\"";
+const GENERAL_HELP: &str = "write the value in quotes, after an equals sign: key = \"value\"";
 
 /// A syntax error.
 #[derive(Debug, PartialEq, Eq)]
-struct Slip {
+struct SyntaxError {
     /// The span that the help replaces.
     span: Range<usize>,
     /// What is wrong.
@@ -37,7 +37,7 @@ struct Slip {
     spoiled: Range<usize>,
 }
 
-impl Slip {
+impl SyntaxError {
     /// An error that concerns only its own line.
     fn within(line: &Line<'_>, span: Range<usize>, what: impl Into<String>) -> Self {
         Self { span, what: what.into(), write: Vec::new(), spoiled: line.span() }
@@ -59,10 +59,10 @@ pub(crate) fn findings(text: &str) -> Vec<Finding> {
         let Some(first) = errors.iter().min_by_key(|error| error.span().map(|span| span.start)) else { break };
         let slip = explain(&rest, first);
         let left = blanked(&rest, &slip.spoiled);
-        let Slip { span, what, mut write, .. } = slip;
+        let SyntaxError { span, what, mut write, .. } = slip;
         if shown.get(span.clone()) != rest.get(span.clone()) {
             // The value may be a secret, so it is not repeated.
-            write.iter_mut().filter(|help| help.starts_with("write `")).for_each(|help| UNREPEATED.clone_into(help));
+            write.iter_mut().filter(|help| help.starts_with("write `")).for_each(|help| GENERAL_HELP.clone_into(help));
         }
         found.push(Finding {
             severity: Severity::Problem,
@@ -90,17 +90,17 @@ fn blanked(text: &str, lines: &Range<usize>) -> Option<String> {
         .then(|| [text.get(..lines.start).unwrap_or(""), &blank, text.get(lines.end..).unwrap_or("")].concat())
 }
 
-fn explain(text: &str, error: &Error) -> Slip {
+fn explain(text: &str, error: &Error) -> SyntaxError {
     let at = error.span().unwrap_or(0..0);
     let line = Line::at(text, at.start);
-    let known = line::odd_character(&line)
+    let known = line::invalid_character(&line)
         .or_else(|| nesting::unclosed(text, &at))
         .or_else(|| nesting::repeated(text, &at, error.message()))
-        .or_else(|| line::misread(&line, &at));
+        .or_else(|| line::other_reading(&line, &at));
     known.unwrap_or_else(|| {
         let message = error.message().replace('\n', ", ");
         let place = if at.is_empty() { line.trimmed_span() } else { at };
-        Slip::within(&line, place, format!("this is not valid TOML: {message}"))
+        SyntaxError::within(&line, place, format!("this is not valid TOML: {message}"))
             .write("a line is a table's name in brackets, [login], or a key and its value: path = \"/app\"")
     })
 }

@@ -5,11 +5,11 @@ use std::ops::Range;
 use toml_parser::Source;
 use toml_parser::lexer::{Token, TokenKind};
 
-use super::Slip;
+use super::SyntaxError;
 use super::line::Line;
 
 /// A bracket or quote that is not closed before this byte, or a missing comma in a list.
-pub(super) fn unclosed(text: &str, at: &Range<usize>) -> Option<Slip> {
+pub(super) fn unclosed(text: &str, at: &Range<usize>) -> Option<SyntaxError> {
     let tokens = Source::new(text).lex().into_vec();
     let line = Line::at(text, at.start);
     let end = match () {
@@ -24,7 +24,7 @@ pub(super) fn unclosed(text: &str, at: &Range<usize>) -> Option<Slip> {
     })
 }
 
-fn quote(text: &str, tokens: &[Token], at: usize) -> Option<Slip> {
+fn quote(text: &str, tokens: &[Token], at: usize) -> Option<SyntaxError> {
     let mut strings = tokens.iter().filter(|token| token.span().start() < at && at <= token.span().end());
     let token = strings.find(|token| token.kind().encoding().is_some())?;
     let span = token.span().start()..token.span().end();
@@ -39,9 +39,9 @@ fn quote(text: &str, tokens: &[Token], at: usize) -> Option<Slip> {
         return None;
     }
     let line = Line::at(text, span.start);
-    let slip = Slip {
+    let slip = SyntaxError {
         spoiled: line.start..span.end,
-        ..Slip::within(&line, span.start..span.start + raw.len(), format!("this {quote} is not closed"))
+        ..SyntaxError::within(&line, span.start..span.start + raw.len(), format!("this {quote} is not closed"))
     };
     // The rest of a list follows the value.
     let text = raw.trim_end_matches([',', ']']);
@@ -85,12 +85,12 @@ fn begins_something(line: &Line<'_>, at: usize) -> bool {
 }
 
 /// The error for a bracket whose content ends with `last`.
-fn bracket(text: &str, open: usize, last: Range<usize>) -> Slip {
+fn bracket(text: &str, open: usize, last: Range<usize>) -> SyntaxError {
     let line = Line::at(text, open);
     let closing = if text.get(open..).is_some_and(|rest| rest.starts_with('{')) { "}" } else { "]" };
-    let slip = |span| Slip {
+    let slip = |span| SyntaxError {
         spoiled: line.start..Line::at(text, last.end).span().end,
-        ..Slip::within(&line, span, format!("this bracket is not closed: {closing} is missing"))
+        ..SyntaxError::within(&line, span, format!("this bracket is not closed: {closing} is missing"))
     };
     let content = text.get(open..last.end).unwrap_or("");
     if content.contains('\n') {
@@ -101,21 +101,21 @@ fn bracket(text: &str, open: usize, last: Range<usize>) -> Slip {
 }
 
 /// The error for a list's value without quotes, or without a comma before it.
-fn in_list(text: &str, last: Range<usize>, at: &Range<usize>) -> Option<Slip> {
+fn in_list(text: &str, last: Range<usize>, at: &Range<usize>) -> Option<SyntaxError> {
     let word = text.get(at.clone()).filter(|word| !word.is_empty() && !word.contains(['=', '\n', '"']));
     let line = Line::at(text, at.start);
     if let Some(word) = word {
-        let slip = Slip::within(&line, at.clone(), "a text in a list must be in quotes");
+        let slip = SyntaxError::within(&line, at.clone(), "a text in a list must be in quotes");
         return Some(slip.write(format!("write `\"{word}\"`")));
     }
     let line = Line::at(text, last.start);
     let value = text.get(last.clone()).filter(|value| !value.contains('\n'))?;
-    let slip = Slip::within(&line, last, "there must be a comma between two values of a list");
+    let slip = SyntaxError::within(&line, last, "there must be a comma between two values of a list");
     Some(slip.write(format!("write `{value},`")))
 }
 
 /// The error for a key or a table that is set twice.
-pub(super) fn repeated(text: &str, at: &Range<usize>, message: &str) -> Option<Slip> {
+pub(super) fn repeated(text: &str, at: &Range<usize>, message: &str) -> Option<SyntaxError> {
     if !message.starts_with("duplicate key") {
         return None;
     }
@@ -128,8 +128,11 @@ pub(super) fn repeated(text: &str, at: &Range<usize>, message: &str) -> Option<S
     let section = before().filter(|other| header(other).is_some()).last().map_or(0, |header| header.start);
     let first = before().find(|other| other.start >= section && key(other) == key(&line))?;
     let name = text.get(at.clone()).unwrap_or("");
-    let slip = Slip::within(&line, at.clone(), format!("{name} is set twice: first in line {}", first.number));
-    Some(Slip { spoiled: line.start..entry_end(text, line.start), ..slip }.write("remove this line, or the other one"))
+    let slip = SyntaxError::within(&line, at.clone(), format!("{name} is set twice: first in line {}", first.number));
+    Some(
+        SyntaxError { spoiled: line.start..entry_end(text, line.start), ..slip }
+            .write("remove this line, or the other one"),
+    )
 }
 
 fn repeated_table<'a>(
@@ -138,13 +141,16 @@ fn repeated_table<'a>(
     name: &str,
     double: bool,
     mut earlier: impl Iterator<Item = (Line<'a>, (&'a str, bool))>,
-) -> Option<Slip> {
+) -> Option<SyntaxError> {
     let (first, (_, was_double)) = earlier.find(|(_, (other, _))| *other == name)?;
     let further = Line::all(text).filter(|other| other.start > line.start).find(|other| header(other).is_some());
     let end = further.map_or(text.len(), |next| next.start);
-    let slip =
-        Slip::within(line, line.trimmed_span(), format!("[{name}] is set twice: first in line {}", first.number));
-    let slip = Slip { spoiled: line.start..end, ..slip };
+    let slip = SyntaxError::within(
+        line,
+        line.trimmed_span(),
+        format!("[{name}] is set twice: first in line {}", first.number),
+    );
+    let slip = SyntaxError { spoiled: line.start..end, ..slip };
     Some(match (was_double, double) {
         (false, true) => slip.write(format!("write `[[{name}]]` in line {}", first.number)),
         (true, false) => slip.write(format!("write `[[{name}]]`")),

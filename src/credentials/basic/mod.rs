@@ -12,7 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::credentials::account_status::AccountStatus;
-use crate::credentials::methods::{Means, SignInMethod, Verdict};
+use crate::credentials::methods::{MethodContext, SignInMethod, Verdict};
 use crate::credentials::password::Password;
 use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::current::CurrentUsers;
@@ -42,7 +42,7 @@ impl SignInMethod for Basic {
         None
     }
 
-    async fn judge(&self, presented: &UsernamePassword, password: &Password, means: Means<'_>) -> Verdict {
+    async fn judge(&self, presented: &UsernamePassword, password: &Password, means: MethodContext<'_>) -> Verdict {
         match presented.way {
             CredentialSource::Basic => check(&self.0.get(), &presented.user, password, means, self.name()).await,
             CredentialSource::Form => Verdict::Absent,

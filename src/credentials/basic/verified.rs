@@ -27,7 +27,7 @@ use crate::values::time::Moment;
 /// How long credentials are accepted without being checked again.
 pub(crate) const VALID: Duration = Duration::from_secs(60);
 /// How long they distinguish a program from attackers.
-const KNOWN: Duration = Duration::from_secs(60 * 60);
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 /// The maximum number of entries; beyond that the one that was verified first is dropped.
 const CAPACITY: usize = 10_000;
 
@@ -86,7 +86,7 @@ pub(crate) struct CheckInProgress<'a> {
     verified: &'a Verified,
     /// The MAC of the credentials; `None` without a key to compute it with.
     code: Option<String>,
-    /// [`Table::forgotten`] when it began.
+    /// [`VerifiedTable::forgotten`] when it began.
     forgotten: u64,
     outcome: watch::Sender<Option<Outcome>>,
 }
@@ -104,7 +104,7 @@ impl Verified {
         let Some(entry) = table.by_user.get(presented.user.as_str()) else { return EarlierCheck::Unknown };
         let age = now.duration_since(entry.verified);
         let verify = |keys: &MacKeys| keys.verify(MacPurpose::BasicCredentials, &parts(presented), &entry.code);
-        if age >= KNOWN || !self.keys.as_ref().is_some_and(verify) {
+        if age >= REMEMBERED || !self.keys.as_ref().is_some_and(verify) {
             EarlierCheck::Unknown
         } else if age < VALID && !entry.session.has_ended() {
             EarlierCheck::Valid(Arc::clone(&entry.session))
@@ -155,7 +155,7 @@ impl Verified {
 
 impl VerifiedTable {
     fn forget_old(&mut self, now: Moment) {
-        self.by_user.retain(|_, entry| now.duration_since(entry.verified) < KNOWN);
+        self.by_user.retain(|_, entry| now.duration_since(entry.verified) < REMEMBERED);
         self.sessions.retain(|session| session.strong_count() > 0);
     }
 
@@ -200,7 +200,7 @@ impl CheckInProgress<'_> {
     }
 
     /// Sends the result to all waiting requests.
-    pub(crate) fn tell(self, outcome: &Outcome) {
+    pub(crate) fn finish(self, outcome: &Outcome) {
         self.outcome.send_replace(Some(outcome.clone()));
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn is_htpasswd(path: &Path, text: &str) -> bool {
         return true;
     }
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let looks_so = lines.clone().any(has_hash) || lines.next().is_some_and(|first| sign_of(first) == Some(':'));
+    let looks_so = lines.clone().any(has_hash) || lines.next().is_some_and(|first| marker_of(first) == Some(':'));
     looks_so && DeTable::parse(text).is_err()
 }
 
@@ -49,7 +49,7 @@ fn has_hash(line: &str) -> bool {
 }
 
 /// The character that distinguishes the two formats, if the line begins with a usual name.
-fn sign_of(line: &str) -> Option<char> {
+fn marker_of(line: &str) -> Option<char> {
     line.chars().find(|sign| [':', '=', '[', '"', '\''].contains(sign))
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::current::CurrentUsers;
 use super::{SOURCE, Users};
 use crate::credentials::account_status::AccountStatus;
-use crate::credentials::methods::{Accepted, Means, SignInMethod, Verdict};
+use crate::credentials::methods::{Accepted, MethodContext, SignInMethod, Verdict};
 use crate::credentials::password::Password;
 use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::username_password::{CredentialSource, UsernamePassword};
@@ -35,7 +35,7 @@ impl SignInMethod for UserFile {
         Some(SOURCE)
     }
 
-    async fn judge(&self, presented: &UsernamePassword, password: &Password, means: Means<'_>) -> Verdict {
+    async fn judge(&self, presented: &UsernamePassword, password: &Password, means: MethodContext<'_>) -> Verdict {
         match presented.way {
             CredentialSource::Form => check(&self.0.get(), &presented.user, password, means, self.name()).await,
             CredentialSource::Basic => Verdict::Absent,
@@ -58,7 +58,7 @@ pub(crate) async fn check(
     users: &Users,
     name: &str,
     password: &Password,
-    means: Means<'_>,
+    means: MethodContext<'_>,
     method: &'static str,
 ) -> Verdict {
     let Some(user) = users.find(name) else { return Verdict::Absent };

@@ -128,7 +128,7 @@ impl Users {
 
     /// Reads the text of a `users.toml`; `path` is what the problems name.
     pub fn parse(path: &Path, text: &str) -> Result<Self, FileProblems> {
-        let faults = |faults: reader::Faults| FileProblems::new(path, faults.masked, faults.problems);
+        let faults = |faults: reader::UserFileProblems| FileProblems::new(path, faults.masked, faults.problems);
         reader::read(text).map(Self::of).map_err(faults)
     }
 

@@ -20,7 +20,7 @@ use crate::values::nearest_word::nearest;
 const KEYS: [&str; 5] = ["password", "groups", "email", "name", "enabled"];
 
 /// All problems, and the masked text to show them in.
-pub(crate) struct Faults {
+pub(crate) struct UserFileProblems {
     /// The problems, in no particular order.
     pub(crate) problems: Vec<FileProblem>,
     /// The text without its secrets, of the same length.
@@ -28,18 +28,18 @@ pub(crate) struct Faults {
 }
 
 /// Reads all users, in no particular order.
-pub(crate) fn read(text: &str) -> Result<Vec<UserEntry>, Faults> {
+pub(crate) fn read(text: &str) -> Result<Vec<UserEntry>, UserFileProblems> {
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let problems = errors.iter().map(not_toml).collect();
-        return Err(Faults { problems, masked: mask_values(text) });
+        return Err(UserFileProblems { problems, masked: mask_values(text) });
     }
     let mut reader = UserFileReader { text, problems: Vec::new(), secrets: Vec::new() };
     let entries = reader.root(root.get_ref());
     if reader.problems.is_empty() {
         Ok(entries)
     } else {
-        Err(Faults { masked: mask(text, &reader.secrets), problems: reader.problems })
+        Err(UserFileProblems { masked: mask(text, &reader.secrets), problems: reader.problems })
     }
 }
 

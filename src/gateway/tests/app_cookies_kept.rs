@@ -4,7 +4,7 @@
 use super::app_cookies::{Browser, SESSION, alice};
 use super::*;
 use crate::session::store::NoteKind;
-use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::faulty::{FaultMode, FaultyStore};
 use crate::values::end_cause::EndCause;
 use crate::vault::rules::AppCookies;
 
@@ -73,9 +73,9 @@ async fn another_user_never_carries_the_first_ones_cookies_after_a_restart() {
             "while it is down" => after = IDLE,
             "revoked" => drop(first.gateway.revoke_all_of("alice").await),
             "revoked while the store is down" | "the pending file" => {
-                kept.store.becomes(Mood::Down);
+                kept.store.set_mode(FaultMode::Down);
                 drop(first.gateway.revoke_all_of("alice").await);
-                kept.store.becomes(Mood::Sound);
+                kept.store.set_mode(FaultMode::Sound);
                 if end != "the pending file" {
                     first.gateway.reap().await;
                 }
@@ -131,9 +131,9 @@ async fn learned_names_are_known_after_a_restart() {
     let kept = kept(AppCookies::Vault);
     let first = kept.start(Duration::ZERO).await;
     alice(&first).await.visit(&first, "/x", &[SESSION]);
-    kept.store.becomes(Mood::Down);
+    kept.store.set_mode(FaultMode::Down);
     first.gateway.reap().await;
-    kept.store.becomes(Mood::Sound);
+    kept.store.set_mode(FaultMode::Sound);
     first.gateway.reap().await;
     drop(first);
     let second = kept.start(Duration::ZERO).await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::header::{LOCATION, SET_COOKIE};
 
 use super::*;
-use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::faulty::{FaultMode, FaultyStore};
 
 pub(super) const SHOP: &str = "shop.test";
 pub(super) const BLOG: &str = "blog.test";
@@ -374,18 +374,18 @@ async fn a_strict_cookie_is_sent_from_a_page_of_its_own_host() {
 /// If the store has not confirmed a key, it is not sent to the browser.
 #[tokio::test(start_paused = true)]
 async fn an_unconfirmed_key_is_not_sent_to_the_browser() {
-    for mood in [Mood::Down, Mood::Deaf, Mood::Lagging] {
+    for mood in [FaultMode::Down, FaultMode::Deaf, FaultMode::Lagging] {
         let store = FaultyStore::new();
         let harness = harness_over(Some(Arc::clone(&store) as Arc<dyn SessionStore>), on_three_hosts);
         let mut alice = Browser::default();
         let _ = alice.go(&harness, "POST", "http://app.test/login", ALICE).await;
         harness.gateway.sessions().load_all().await.unwrap();
         let code = alice.code(&harness, "http://shop.test/x").await;
-        store.becomes(mood);
+        store.set_mode(mood);
         let Shown::Page(page) = alice.step(&harness, "GET", &code, "").await else { panic!("{mood:?}") };
         assert_eq!((page.status.as_u16(), page.reason), (503, Some(Reason::StoreUnavailable)), "{mood:?}");
         assert!(!alice.has(SHOP, "exeunt"));
-        store.becomes(Mood::Sound);
+        store.set_mode(FaultMode::Sound);
         assert!(matches!(alice.visit(&harness, "http://shop.test/x").await, Shown::Application), "{mood:?}");
     }
 }

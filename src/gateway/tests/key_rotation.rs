@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::app_cookies::{Browser, SESSION, alice};
 use super::*;
-use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::faulty::{FaultMode, FaultyStore};
 
 /// The same password hashes in every test, since stamps of sessions depend on them.
 static PEOPLE: LazyLock<Arc<Users>> = LazyLock::new(|| Arc::new(users()));
@@ -90,7 +90,7 @@ async fn a_store_that_does_not_answer_keeps_the_keys_as_they_are() {
     let store = FaultyStore::new();
     let harness = harness_with("1", &store);
     let alice = harness.sign_in("alice").await;
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     assert!(matches!(reload(&harness, "2").await, Err(ReloadError::Store)));
     assert!(harness.is_signed_in(&alice) && harness.gateway.generation() == 0);
     reload(&harness, "1").await.unwrap();

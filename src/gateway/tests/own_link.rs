@@ -39,7 +39,7 @@ impl Harness {
     fn judged(&self, cookie: &str) -> Box<SignInOutRequest> {
         let Received::BuiltIn(mut request) = self.receive("POST", "/bye", &[cookie]) else { panic!("no logout") };
         let lines = head("POST", &[cookie]);
-        request.write_down(RequestHead::of(&lines, b"/bye"), &fields(&lines.headers));
+        request.keep_last_request(RequestHead::of(&lines, b"/bye"), &fields(&lines.headers));
         request
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::credentials::account_status::AccountStatus;
-use crate::credentials::methods::{Means, SignInMethod, SignInMethods, Verdict};
+use crate::credentials::methods::{MethodContext, SignInMethod, SignInMethods, Verdict};
 use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::username_password::UsernamePassword;
 use crate::gateway::assembled::Assembled;
@@ -196,7 +196,7 @@ impl SignInMethod for UserServer {
         Some("file")
     }
 
-    async fn judge(&self, _: &UsernamePassword, _: &Password, _: Means<'_>) -> Verdict {
+    async fn judge(&self, _: &UsernamePassword, _: &Password, _: MethodContext<'_>) -> Verdict {
         Verdict::Absent
     }
 

@@ -2,10 +2,10 @@
 //! loses no end.
 
 use super::*;
-use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::faulty::{FaultMode, FaultyStore};
 use crate::session::store::memory::MemoryStore;
 
-const FAILING: [Mood; 4] = [Mood::Down, Mood::Deaf, Mood::Lagging, Mood::Late];
+const FAILING: [FaultMode; 4] = [FaultMode::Down, FaultMode::Deaf, FaultMode::Lagging, FaultMode::Late];
 
 fn harness_and_store() -> (Harness, Arc<FaultyStore>) {
     let store = FaultyStore::new();
@@ -15,7 +15,7 @@ fn harness_and_store() -> (Harness, Arc<FaultyStore>) {
 /// Two gateways on the same store; the second has to follow the events of the first.
 fn two() -> (Harness, Harness, Arc<FaultyStore>) {
     let first = MemoryStore::new();
-    let store = FaultyStore::over(first.replica());
+    let store = FaultyStore::wrap(first.replica());
     let second = harness_over(Some(Arc::clone(&store) as Arc<dyn SessionStore>), |_| {});
     (harness_over(Some(Arc::new(first)), |_| {}), second, store)
 }
@@ -44,7 +44,7 @@ impl Harness {
 
     /// Applies the events of the other gateway.
     async fn catch_up(&self) {
-        let ended = self.gateway.sessions().follow().now_or_never().expect("something was done").unwrap();
+        let ended = self.gateway.sessions().follow_events().now_or_never().expect("something was done").unwrap();
         self.gateway.pipeline.end(SessionsToEnd::Ended(ended), self.gateway.without_client()).await;
     }
 }
@@ -59,7 +59,7 @@ async fn an_unconfirmed_logout_is_reported_and_ends_locally() {
         let (harness, store) = harness_and_store();
         let alice = harness.session_of("alice").await;
         let (_running, cut) = harness.running(&alice).await;
-        store.becomes(mood);
+        store.set_mode(mood);
         let reply = harness.ask("POST", "/logout?next=/bye", &[&alice], "").await;
         let receipt = json(&reply);
         assert_eq!((reply.status.as_u16(), &receipt["steps"][0]["result"]), (503, &"failed".into()), "{mood:?}");
@@ -73,7 +73,7 @@ async fn an_unconfirmed_logout_is_reported_and_ends_locally() {
             assert!(text(&again).contains("not confirmed"));
             harness.gateway.reap().await;
         }
-        store.becomes(Mood::Sound);
+        store.set_mode(FaultMode::Sound);
         assert_eq!(harness.status("/x", &alice).await, 503, "the store still has it, but it is refused");
         harness.gateway.reap().await;
         assert_eq!((harness.status("/x", &alice).await, harness.said("session_ended")), (401, 1), "the end is retried");
@@ -87,7 +87,7 @@ async fn a_transient_error_neither_admits_nor_signs_out() {
     for mood in FAILING {
         let (first, second, store) = two();
         let alice = first.session_of("alice").await;
-        store.becomes(mood);
+        store.set_mode(mood);
         let refused = second.ask("GET", "/x", &[&alice], "").await;
         assert_eq!((refused.status.as_u16(), &json(&refused)["error"]), (503, &"store_unavailable".into()), "{mood:?}");
         assert!(header(&refused, "retry-after").is_some() && header(&refused, "set-cookie").is_none(), "{mood:?}");
@@ -103,7 +103,7 @@ async fn a_transient_error_neither_admits_nor_signs_out() {
         assert_eq!(sign_in.status, 503, "a sign-in that cannot end the earlier session");
         assert_eq!(second.ask("POST", "/login", &[FORM], body).await.status, 503);
         assert_eq!(second.status("/x", "Accept: */*").await, 401, "requests without a session are answered as usual");
-        store.becomes(Mood::Sound);
+        store.set_mode(FaultMode::Sound);
         assert_eq!(second.status("/x", &alice).await, 200, "{mood:?}: nothing was lost");
     }
 }
@@ -113,7 +113,7 @@ async fn a_transient_error_neither_admits_nor_signs_out() {
 async fn a_sign_in_that_cannot_end_the_session_before_it_is_refused() {
     let (first, second, store) = two();
     let alice = first.session_of("alice").await;
-    let held = store.hold_next();
+    let held = store.block_next_call();
     let body = "username=bob&password=wonder+land";
     assert_eq!(second.ask("POST", "/login", &[FORM, &alice], body).await.status, 503);
     drop(held);
@@ -126,11 +126,11 @@ async fn a_sign_in_that_cannot_end_the_session_before_it_is_refused() {
 async fn a_logout_of_a_session_that_cannot_be_loaded_is_done_later() {
     let (first, second, store) = two();
     let alice = first.session_of("alice").await;
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     let reply = second.ask("POST", "/logout", &[&alice], "").await;
     assert!(reply.status == 503 && expires_cookies(&reply));
     assert_eq!((second.said("session_ended"), json(&reply)["steps"][0]["result"] == "failed"), (0, true));
-    store.becomes(Mood::Sound);
+    store.set_mode(FaultMode::Sound);
     assert_eq!(second.status("/x", &alice).await, 503, "a signed-out session is still refused when the store is back");
     second.gateway.reap().await;
     assert_eq!((second.status("/x", &alice).await, second.said("user=alice")), (401, 1));
@@ -144,14 +144,14 @@ async fn a_logout_completes_after_its_client_disconnects() {
     let (harness, store) = harness_and_store();
     let alice = harness.session_of("alice").await;
     let (_running, cut) = harness.running(&alice).await;
-    store.becomes(Mood::Lagging);
+    store.set_mode(FaultMode::Lagging);
     let lines = [&*alice];
     let mut logout = Box::pin(harness.ask("POST", "/logout", &lines, ""));
     assert!(futures_util::poll!(logout.as_mut()).is_pending());
     until_idle().await;
     assert!(futures_util::poll!(logout.as_mut()).is_pending(), "the answer came before the end was stored");
     drop(logout);
-    store.becomes(Mood::Sound);
+    store.set_mode(FaultMode::Sound);
     until_idle().await;
     assert_eq!((harness.said("cause=logout"), cut.signalled().is_some()), (1, true), "the further steps were not run");
     assert_eq!(harness.status("/x", &alice).await, 401);
@@ -175,7 +175,7 @@ async fn the_loser_of_a_race_only_cuts_its_own_connections() {
     let (harness, store) = harness_and_store();
     let alice = harness.session_of("alice").await;
     let (_running, cut) = harness.running(&alice).await;
-    store.becomes(Mood::Beaten);
+    store.set_mode(FaultMode::Beaten);
     let reply = harness.ask("POST", "/logout", &[&alice], "").await;
     assert!(reply.status == 200 && expires_cookies(&reply) && cut.signalled().is_some());
     assert_eq!((harness.said("session_ended"), &json(&reply)["user"]), (0, &"alice".into()));
@@ -211,7 +211,7 @@ async fn the_reaper_does_not_wait_for_slow_ends() {
     harness.clock.advance(Duration::from_secs(300));
     harness.session_of("bob").await;
     let upkeep = tokio::spawn(Arc::clone(&harness.gateway).run_background_tasks());
-    let held = store.hold_next();
+    let held = store.block_next_call();
     harness.clock.advance(Duration::from_secs(300));
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(harness.said("session_ended"), 0, "the end of alice's session is held by the store");
@@ -228,9 +228,9 @@ async fn the_reaper_does_not_wait_for_slow_ends() {
 async fn an_operator_ends_sessions_that_only_the_store_has() {
     let (first, second, store) = two();
     let there = first.sign_in("alice").await;
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     assert!(second.gateway.revoke_all_of("alice").await.is_err(), "an end that is not confirmed is reported as done");
-    store.becomes(Mood::Sound);
+    store.set_mode(FaultMode::Sound);
     assert_eq!(second.gateway.revoke_all_of("alice").await.unwrap().len(), 1);
     first.catch_up().await;
     assert_eq!(first.status("/x", &there).await, 401);
@@ -269,11 +269,11 @@ async fn a_logout_with_an_untrusted_table_ends_its_session_locally() {
     let (_running, cut) = harness.running(&alice).await;
     let now = harness.gateway.pipeline.clock.now();
     store.trust().set_until(now);
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     assert_eq!(harness.ask("POST", "/logout", &[&alice], "").await.status, 503);
     assert!(cut.signalled().is_some(), "its exchange was not cut");
     store.trust().set_until(now + Duration::from_secs(60));
-    store.becomes(Mood::Sound);
+    store.set_mode(FaultMode::Sound);
     assert_eq!(harness.status("/x", &alice).await, 503, "it is served again before its end is confirmed");
     harness.gateway.reap().await;
     assert_eq!(harness.status("/x", &alice).await, 401);

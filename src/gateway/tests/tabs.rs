@@ -2,7 +2,7 @@
 //! worker's script is served.
 
 use super::*;
-use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::faulty::{FaultMode, FaultyStore};
 use crate::values::session_id::SessionId;
 
 const FROM_US: &str = "Sec-Fetch-Site: same-origin";
@@ -77,6 +77,6 @@ async fn tabs_stay_while_it_is_unknown_who_is_signed_in() {
     let unknown = format!("Cookie: exeunt={}", SessionId::generate().unwrap().cookie_value());
     assert!(has_script(&harness, address, &[FROM_US, &unknown]).await);
     let unknown = format!("Cookie: exeunt={}", SessionId::generate().unwrap().cookie_value());
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     assert!(!has_script(&harness, address, &[FROM_US, &unknown]).await);
 }

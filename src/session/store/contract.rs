@@ -78,7 +78,7 @@ pub(crate) async fn shares_notes(store: &dyn SessionStore, replica: &dyn Session
         assert_eq!(store.put_notes(std::slice::from_ref(&learned)).await, Ok(()));
         assert_eq!(store.end(&[last]).await, Ok(vec![End::Won]));
     };
-    let told = told_during(replica, last, work).await;
+    let told = events_during(replica, last, work).await;
     assert!(told.ends_with(&[StoreEvent::Learned, StoreEvent::Ended(last)]), "{told:?}");
     let (code, life) = ([9; 32], Duration::from_secs(30));
     assert_eq!(store.put_code(&code, b"good", life).await, Ok(()));
@@ -302,20 +302,20 @@ async fn all_pages_have_every_session(store: &dyn SessionStore) {
 
 /// Events are received in order, and a store does not receive those of its own changes.
 async fn replicas_are_told(store: &dyn SessionStore, replica: &dyn SessionStore) {
-    caught_up(replica, store).await;
-    caught_up(store, replica).await;
+    events_so_far(replica, store).await;
+    events_so_far(store, replica).await;
     let (one, two) = (opened(store, "told").await, opened(store, "told").await);
     let ending = async {
         store.end(&[one.name, one.name]).await.unwrap();
         assert_eq!(store.end_all_of(&two.user).await.unwrap().len(), 1);
     };
-    let told = told_during(replica, two.name, ending).await;
+    let told = events_during(replica, two.name, ending).await;
     assert_eq!(told, [&one, &two].map(|record| StoreEvent::Ended(record.name)));
-    assert_eq!(caught_up(store, replica).await.len(), 1, "a store received its own events");
+    assert_eq!(events_so_far(store, replica).await.len(), 1, "a store received its own events");
 }
 
 async fn replicas_are_told_of_changes(store: &dyn SessionStore, replica: &dyn SessionStore) {
-    caught_up(replica, store).await;
+    events_so_far(replica, store).await;
     let session = opened(store, "changed").await.name;
     let [earlier, later] = [further("a.test"), further("a.test")];
     let changing = async {
@@ -333,19 +333,19 @@ async fn replicas_are_told_of_changes(store: &dyn SessionStore, replica: &dyn Se
         StoreEvent::AboutWritten(session),
         StoreEvent::Ended(session),
     ];
-    assert_eq!(told_during(replica, session, changing).await, want);
-    assert_eq!(caught_up(store, replica).await.len(), 1, "a store received its own events");
+    assert_eq!(events_during(replica, session, changing).await, want);
+    assert_eq!(events_so_far(store, replica).await.len(), 1, "a store received its own events");
 }
 
 /// The events of a store until it has received everything that `replica` has done.
-async fn caught_up(store: &dyn SessionStore, replica: &dyn SessionStore) -> Vec<StoreEvent> {
+async fn events_so_far(store: &dyn SessionStore, replica: &dyn SessionStore) -> Vec<StoreEvent> {
     let last = opened(replica, "last").await.name;
-    told_during(store, last, async { assert_eq!(replica.end(&[last]).await, Ok(vec![End::Won])) }).await
+    events_during(store, last, async { assert_eq!(replica.end(&[last]).await, Ok(vec![End::Won])) }).await
 }
 
 /// The events of a store while `work` runs, up to the end of `last`. Events are read all the time, as a gateway does:
 /// an end is not answered before all gateways have read it.
-async fn told_during(store: &dyn SessionStore, last: SessionKey, work: impl Future<Output = ()>) -> Vec<StoreEvent> {
+async fn events_during(store: &dyn SessionStore, last: SessionKey, work: impl Future<Output = ()>) -> Vec<StoreEvent> {
     let (mut told, mut work) = (Vec::new(), std::pin::pin!(work.fuse()));
     let mut works = true;
     while works || !told.contains(&StoreEvent::Ended(last)) {

@@ -8,7 +8,7 @@ use super::{Cursor, NoteKind, SessionStore, Unavailable};
 use crate::values::session_id::SessionKey;
 
 /// The number of sessions in a page, which are written concurrently so that stores can batch them.
-const TOGETHER: usize = 1000;
+const BATCH_SIZE: usize = 1000;
 
 /// The result of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub async fn copy(
     let mut seen = HashSet::new();
     let mut at = None;
     loop {
-        let page = from.page(at, TOGETHER).await.map_err(|Unavailable| CopyFailed::Reading)?;
+        let page = from.page(at, BATCH_SIZE).await.map_err(|Unavailable| CopyFailed::Reading)?;
         let mut kept = Vec::with_capacity(page.records.len());
         for record in page.records.into_iter().filter(|record| seen.insert(record.name)) {
             if record.keys().any(|key| ended.contains(key)) {
@@ -74,7 +74,7 @@ async fn copy_notes(from: &dyn SessionStore, to: &dyn SessionStore) -> Result<us
     let mut copied = 0;
     for kind in NoteKind::ALL {
         let notes = from.notes(kind, usize::MAX).await.map_err(|Unavailable| CopyFailed::Reading)?;
-        for notes in notes.chunks(TOGETHER) {
+        for notes in notes.chunks(BATCH_SIZE) {
             to.put_notes(notes).await.map_err(|Unavailable| CopyFailed::Writing)?;
         }
         copied += notes.len();
@@ -89,7 +89,7 @@ async fn copy_notes(from: &dyn SessionStore, to: &dyn SessionStore) -> Result<us
 pub async fn is_empty(store: &dyn SessionStore) -> Result<bool, Unavailable> {
     let mut at: Option<Cursor> = None;
     loop {
-        let page = store.page(at, TOGETHER).await?;
+        let page = store.page(at, BATCH_SIZE).await?;
         if !page.records.is_empty() {
             return Ok(false);
         }

@@ -20,7 +20,7 @@ use crate::values::time::WallTime;
 
 /// The behaviour of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub(crate) enum FaultMode {
     /// They succeed.
     Sound,
     /// They fail without effect.
@@ -39,7 +39,7 @@ pub(crate) enum Mood {
 pub(crate) struct FaultyStore {
     store: MemoryStore,
     other: MemoryStore,
-    mood: watch::Sender<Mood>,
+    mood: watch::Sender<FaultMode>,
     loads: AtomicUsize,
     ends: Mutex<Vec<usize>>,
     held: Mutex<Option<oneshot::Receiver<()>>>,
@@ -47,11 +47,11 @@ pub(crate) struct FaultyStore {
 
 impl FaultyStore {
     pub(crate) fn new() -> Arc<Self> {
-        Self::over(MemoryStore::new())
+        Self::wrap(MemoryStore::new())
     }
 
-    pub(crate) fn over(store: MemoryStore) -> Arc<Self> {
-        let (other, mood) = (store.replica(), watch::Sender::new(Mood::Sound));
+    pub(crate) fn wrap(store: MemoryStore) -> Arc<Self> {
+        let (other, mood) = (store.replica(), watch::Sender::new(FaultMode::Sound));
         Arc::new(Self {
             store,
             other,
@@ -72,12 +72,12 @@ impl FaultyStore {
         &self.other
     }
 
-    pub(crate) fn becomes(&self, mood: Mood) {
+    pub(crate) fn set_mode(&self, mood: FaultMode) {
         self.mood.send_replace(mood);
     }
 
     /// Delays only the next call, until the returned sender is dropped.
-    pub(crate) fn hold_next(&self) -> oneshot::Sender<()> {
+    pub(crate) fn block_next_call(&self) -> oneshot::Sender<()> {
         let (sender, receiver) = oneshot::channel();
         *self.held.lock() = Some(receiver);
         sender
@@ -99,22 +99,22 @@ impl FaultyStore {
             let _ = held.await;
         }
         let mut mood = self.mood.subscribe();
-        let now = *mood.wait_for(|mood| *mood != Mood::Lagging).await.map_err(|_| Unavailable)?;
+        let now = *mood.wait_for(|mood| *mood != FaultMode::Lagging).await.map_err(|_| Unavailable)?;
         match now {
-            Mood::Late => {
+            FaultMode::Late => {
                 let answer = done.await;
-                mood.wait_for(|mood| *mood != Mood::Late).await.map_err(|_| Unavailable)?;
+                mood.wait_for(|mood| *mood != FaultMode::Late).await.map_err(|_| Unavailable)?;
                 answer
             }
-            Mood::Down => Err(Unavailable),
-            Mood::Deaf => done.await.and(Err(Unavailable)),
-            Mood::Sound | Mood::Lagging | Mood::Beaten => done.await,
+            FaultMode::Down => Err(Unavailable),
+            FaultMode::Deaf => done.await.and(Err(Unavailable)),
+            FaultMode::Sound | FaultMode::Lagging | FaultMode::Beaten => done.await,
         }
     }
 
     /// Lets another replica end the sessions first.
-    async fn beaten(&self, sessions: &[SessionKey]) {
-        if *self.mood.borrow() == Mood::Beaten {
+    async fn lose_race(&self, sessions: &[SessionKey]) {
+        if *self.mood.borrow() == FaultMode::Beaten {
             self.other.end(sessions).await.unwrap();
         }
     }
@@ -145,35 +145,35 @@ impl SessionStore for FaultyStore {
     }
 
     async fn add_key(&self, session: &SessionKey, key: HostKey) -> Result<bool, Unavailable> {
-        self.beaten(&[*session]).await;
+        self.lose_race(&[*session]).await;
         self.call(self.store.add_key(session, key)).await
     }
 
     async fn set_jar(&self, session: &SessionKey, version: u32, jar: &[u8]) -> Result<JarWrite, Unavailable> {
-        self.beaten(&[*session]).await;
+        self.lose_race(&[*session]).await;
         self.call(self.store.set_jar(session, version, jar)).await
     }
 
     async fn set_about(&self, session: &SessionKey, about: &[u8]) -> Result<bool, Unavailable> {
-        self.beaten(&[*session]).await;
+        self.lose_race(&[*session]).await;
         self.call(self.store.set_about(session, about)).await
     }
 
     async fn end(&self, sessions: &[SessionKey]) -> Result<Vec<End>, Unavailable> {
         self.ends.lock().push(sessions.len());
-        self.beaten(sessions).await;
+        self.lose_race(sessions).await;
         self.call(self.store.end(sessions)).await
     }
 
     async fn end_all_of(&self, user: &UserKey) -> Result<Vec<Record>, Unavailable> {
-        if *self.mood.borrow() == Mood::Beaten {
+        if *self.mood.borrow() == FaultMode::Beaten {
             self.other.end_all_of(user).await?;
         }
         self.call(self.store.end_all_of(user)).await
     }
 
     async fn end_if_idle(&self, sessions: &[SessionKey], cut_off: WallTime) -> Result<Vec<IdleEnd>, Unavailable> {
-        self.beaten(sessions).await;
+        self.lose_race(sessions).await;
         self.call(self.store.end_if_idle(sessions, cut_off)).await
     }
 

@@ -45,14 +45,14 @@ impl MemoryContents {
         Some(record)
     }
 
-    fn tell(&self, from: usize, event: StoreEvent) {
+    fn publish(&self, from: usize, event: StoreEvent) {
         let others = self.replicas.iter().enumerate().filter(|(number, _)| *number != from);
         others.for_each(|(_, replica)| _ = replica.send(event));
     }
 
     fn end(&mut self, from: usize, key: &SessionKey) -> End {
         let Some(record) = self.remove(key) else { return End::Lost };
-        self.tell(from, StoreEvent::Ended(record.name));
+        self.publish(from, StoreEvent::Ended(record.name));
         End::Won
     }
 }
@@ -137,7 +137,7 @@ impl SessionStore for MemoryStore {
             shared.names.remove(earlier);
         }
         shared.names.insert(key.key, name);
-        shared.tell(self.number, StoreEvent::KeyAdded { session: name, replaced: earlier });
+        shared.publish(self.number, StoreEvent::KeyAdded { session: name, replaced: earlier });
         Ok(true)
     }
 
@@ -150,7 +150,7 @@ impl SessionStore for MemoryStore {
         record.version = version;
         record.jar = jar.to_vec();
         let written = StoreEvent::JarWritten { session: record.name, version };
-        shared.tell(self.number, written);
+        shared.publish(self.number, written);
         Ok(JarWrite::Written)
     }
 
@@ -159,7 +159,7 @@ impl SessionStore for MemoryStore {
         let Some(record) = shared.find(session) else { return Ok(false) };
         record.about = about.to_vec();
         let written = StoreEvent::AboutWritten(record.name);
-        shared.tell(self.number, written);
+        shared.publish(self.number, written);
         Ok(true)
     }
 
@@ -173,7 +173,7 @@ impl SessionStore for MemoryStore {
         let theirs = shared.records.values().filter(|record| record.user == *user);
         let names: Vec<_> = theirs.map(|record| record.name).collect();
         let removed: Vec<_> = names.iter().filter_map(|name| shared.remove(name)).collect();
-        removed.iter().for_each(|record| shared.tell(self.number, StoreEvent::Ended(record.name)));
+        removed.iter().for_each(|record| shared.publish(self.number, StoreEvent::Ended(record.name)));
         Ok(removed)
     }
 

@@ -33,7 +33,7 @@ use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
 /// The timeout for a call of a store. The call may still take effect later.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The store did not confirm a call, or not in time. The call may have taken effect nevertheless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,6 +218,6 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
 
     /// The timeout for an end. It is longer if gateways share the store, since all of them have to acknowledge it.
     fn longest_end(&self) -> Duration {
-        PATIENCE
+        STORE_TIMEOUT
     }
 }

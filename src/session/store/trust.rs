@@ -25,7 +25,7 @@ impl Trust {
     /// For a store that has not received the events of other writers yet. Requests in progress are cut `grace` after
     /// the trust has ended.
     #[cfg_attr(not(any(test, feature = "engine")), expect(dead_code, reason = "no store that gateways share"))]
-    pub(crate) const fn not_yet(grace: Duration) -> Self {
+    pub(crate) const fn untrusted(grace: Duration) -> Self {
         Self { until: AtomicU64::new(0), grace }
     }
 
@@ -58,9 +58,9 @@ mod tests {
     #[test]
     fn trust_ends_at_its_moment() {
         let at = Moment::from_seconds;
-        assert!(Trust::always().holds_at(at(u32::MAX)) && !Trust::not_yet(Duration::ZERO).holds_at(at(0)));
+        assert!(Trust::always().holds_at(at(u32::MAX)) && !Trust::untrusted(Duration::ZERO).holds_at(at(0)));
         assert!(!Trust::always().is_lost_at(at(u32::MAX)));
-        let trust = Trust::not_yet(Duration::from_secs(2));
+        let trust = Trust::untrusted(Duration::from_secs(2));
         trust.set_until(at(5));
         assert!(!trust.is_lost_at(at(6)) && trust.is_lost_at(at(7)));
         assert!(trust.holds_at(at(4)) && !trust.holds_at(at(5)));

@@ -8,7 +8,7 @@ use super::*;
 use crate::session::live::Cut;
 use crate::session::store::End;
 use crate::session::store::contract::further;
-use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::faulty::{FaultMode, FaultyStore};
 use crate::session::store::memory::MemoryStore;
 use crate::values::client_address::ClientAddress;
 
@@ -25,7 +25,7 @@ fn tables() -> [SessionTable; 2] {
 
 /// Signs alice in again. Returns the new session and the ends.
 async fn again(table: &SessionTable, earlier: &Arc<Session>) -> (Opened, Vec<Ended>) {
-    let (over, opened) = table.open_again(earlier, sign_in("alice"), AT_START).await;
+    let (over, opened) = table.open_successor(earlier, sign_in("alice"), AT_START).await;
     (opened.unwrap(), over)
 }
 
@@ -81,8 +81,8 @@ async fn expired_foreign_and_already_succeeded_sessions_are_not_continued() {
     for table in tables() {
         let (first, bob) = (open(&table, "alice", AT_START).await, open(&table, "bob", AT_START).await);
         let idle = Moment::from_seconds(61);
-        assert!(!table.goes_on(&first.session, &sign_in("alice"), idle), "it is idle");
-        assert!(!table.goes_on(&bob.session, &sign_in("alice"), AT_START), "it is another user's");
+        assert!(!table.can_continue(&first.session, &sign_in("alice"), idle), "it is idle");
+        assert!(!table.can_continue(&bob.session, &sign_in("alice"), AT_START), "it is another user's");
         let (_, over) = again(&table, &bob.session).await;
         assert!(over.is_empty() && table.find(&bob.id.key(), AT_START).is_some());
         let (second, _) = again(&table, &first.session).await;
@@ -96,33 +96,33 @@ async fn expired_foreign_and_already_succeeded_sessions_are_not_continued() {
 /// Another gateway was faster, or the store does not confirm the end of the earlier session: it has ended as usual.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_another_call_ended_is_not_continued() {
-    for (mood, end) in [(Mood::Beaten, End::Lost), (Mood::Down, End::Won)] {
+    for (mood, end) in [(FaultMode::Beaten, End::Lost), (FaultMode::Down, End::Won)] {
         let store = FaultyStore::new();
         let table = table_over(Arc::clone(&store) as _);
         let first = open(&table, "alice", AT_START).await;
         let cut = Cut::new();
         let hold = Arc::clone(&first.session).hold(&cut).unwrap();
-        let held = store.hold_next();
-        let mut both = Box::pin(table.open_again(&first.session, sign_in("alice"), AT_START));
+        let held = store.block_next_call();
+        let mut both = Box::pin(table.open_successor(&first.session, sign_in("alice"), AT_START));
         assert!(futures_util::poll!(both.as_mut()).is_pending());
         drop(held);
-        if mood == Mood::Beaten {
-            store.becomes(mood);
+        if mood == FaultMode::Beaten {
+            store.set_mode(mood);
         }
-        if mood == Mood::Down {
+        if mood == FaultMode::Down {
             // Opening the new session succeeds; the calls after it fail.
-            let open = store.hold_next();
+            let open = store.block_next_call();
             assert!(futures_util::poll!(both.as_mut()).is_pending());
-            store.becomes(mood);
+            store.set_mode(mood);
             drop(open);
         }
         let (over, opened) = both.await;
         assert!(over.len() == 1 && !over[0].goes_on && over[0].end == end, "{mood:?}: {over:?}");
         assert!(first.session.has_ended() && hold.begin_write().is_none(), "{mood:?}");
-        assert_eq!(opened.is_ok(), mood == Mood::Beaten);
+        assert_eq!(opened.is_ok(), mood == FaultMode::Beaten);
         assert_eq!(table.len(), usize::from(opened.is_ok()), "{mood:?}");
-        store.becomes(Mood::Sound);
-        table.confirm_owed(AT_START).await;
+        store.set_mode(FaultMode::Sound);
+        table.retry_unconfirmed(AT_START).await;
         let kept = table_over(store).load_all().await.unwrap();
         assert_eq!(kept, usize::from(opened.is_ok()), "{mood:?}: no other session is in the store");
     }
@@ -135,8 +135,8 @@ async fn an_end_at_the_same_time_wins() {
         let store = FaultyStore::new();
         let table = table_over(Arc::clone(&store) as _);
         let first = open(&table, "alice", AT_START).await;
-        let held = store.hold_next();
-        let mut both = Box::pin(table.open_again(&first.session, sign_in("alice"), AT_START));
+        let held = store.block_next_call();
+        let mut both = Box::pin(table.open_successor(&first.session, sign_in("alice"), AT_START));
         assert!(futures_util::poll!(both.as_mut()).is_pending());
         let ended = match everything {
             false => table.end_all(vec![Arc::clone(&first.session)], EndCause::Logout).await,
@@ -167,7 +167,7 @@ async fn an_end_and_a_repeated_sign_in_never_miss_each_other() {
                 _ => other.end_all_of(session.user(), EndCause::Everywhere).await.ended,
             }
         });
-        let (over, opened) = table.open_again(&first.session, sign_in("alice"), AT_START).await;
+        let (over, opened) = table.open_successor(&first.session, sign_in("alice"), AT_START).await;
         let (ended, opened) = (end.await.unwrap(), opened.unwrap());
         let live = table.find(&opened.id.key(), AT_START).is_some();
         assert_eq!(live, !opened.session.has_ended(), "round {round}");
@@ -186,7 +186,7 @@ async fn repeated_sign_ins_keep_to_the_limits() {
         for _ in 0..2 {
             open(&table, "bob", AT_START).await;
         }
-        let (over, opened) = table.open_again(&second.session, sign_in("alice"), AT_START).await;
+        let (over, opened) = table.open_successor(&second.session, sign_in("alice"), AT_START).await;
         assert!(over.is_empty() && matches!(opened, Err(NotOpened::Full)));
         assert!(table.find(&second.id.key(), AT_START).is_some() && table.len() == 5, "the earlier one is live");
     }

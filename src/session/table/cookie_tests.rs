@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use super::tests::{AT_START, file_keys, open, settings, sign_in};
 use super::*;
 use crate::session::store::Record;
-use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::faulty::{FaultMode, FaultyStore};
 use crate::values::time::WallTime;
 use crate::vault::jar::{Change, CookieContext};
 use crate::vault::learned::LearnedNames;
@@ -79,7 +79,7 @@ async fn cookies_move_to_the_new_session_of_a_repeated_sign_in() {
     set(&first, &["sid=secret-1; HttpOnly; Path=/", "theme=dark; Path=/"]);
     table.save_cookies(&first).await;
     set(&first, &["sid=secret-2; HttpOnly; Path=/"]);
-    let second = table.open_again(&first, sign_in("alice"), AT_START).await.1.unwrap().session;
+    let second = table.open_successor(&first, sign_in("alice"), AT_START).await.1.unwrap().session;
     table.save_cookies(&second).await;
     let kept = after_crash(&store, &second).await.unwrap();
     assert_eq!((sent(&kept), kept.vault().unwrap().remembered(HOST).len()), ("sid=secret-2".to_owned(), 1));
@@ -122,10 +122,10 @@ async fn cookies_are_saved_when_a_failed_store_is_back() {
     let table = table_over(&store, file_keys());
     let session = open(&table, "alice", AT_START).await.session;
     set(&session, &["sid=1; HttpOnly; Path=/"]);
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     table.save_cookies(&session).await;
     assert!(table.has_unsaved_cookies(&session));
-    store.becomes(Mood::Sound);
+    store.set_mode(FaultMode::Sound);
     table.save_uses(Clock::manual().0.now(), Duration::ZERO).await;
     assert!(!table.has_unsaved_cookies(&session));
     assert_eq!(sent(&after_crash(&store, &session).await.unwrap()), "sid=1");
@@ -138,10 +138,10 @@ async fn an_abandoned_save_is_repeated() {
     let table = table_over(&store, file_keys());
     let session = open(&table, "alice", AT_START).await.session;
     set(&session, &["sid=1; HttpOnly; Path=/"]);
-    store.becomes(Mood::Late);
+    store.set_mode(FaultMode::Late);
     assert!(table.save_cookies(&session).now_or_never().is_none());
     assert!(table.has_unsaved_cookies(&session));
-    store.becomes(Mood::Sound);
+    store.set_mode(FaultMode::Sound);
     // The write took effect nevertheless: the stored version is higher than the vault knows.
     assert_eq!(record_of(&store, &session).await.version, 1);
     set(&session, &["sid=2; HttpOnly; Path=/"]);

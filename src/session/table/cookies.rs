@@ -16,7 +16,7 @@ use crate::vault::store::Vault;
 /// The maximum number of attempts of one save when other writes take the version.
 const TRIES: usize = 16;
 /// The maximum number of sessions whose cookies are written concurrently in the background.
-const AT_ONCE: usize = 64;
+const MAX_CONCURRENT: usize = 64;
 
 /// A guard for a write in progress: if it is dropped before the store has confirmed, also because the caller was
 /// dropped, the changes count as unsaved again.
@@ -69,7 +69,7 @@ impl SessionTable {
                     // An earlier unconfirmed write took effect after all, or another replica was faster.
                     drop(unsaved);
                     let Some(record) = backing.load(&name).await? else { return Ok(()) };
-                    take_in(backing, vault, &record, version - 1)?;
+                    merge_record(backing, vault, &record, version - 1)?;
                     continue;
                 }
             }
@@ -84,7 +84,7 @@ impl SessionTable {
         let is_unsaved =
             |session: &&Arc<Session>| session.vault().is_some_and(|vault| vault.change() != Change::Nothing);
         let unsaved: Vec<_> = sessions.iter().filter(is_unsaved).collect();
-        for unsaved in unsaved.chunks(AT_ONCE) {
+        for unsaved in unsaved.chunks(MAX_CONCURRENT) {
             let saved = join_all(unsaved.iter().map(|session| self.try_to_save_cookies(session))).await;
             if saved.contains(&Err(Unavailable)) {
                 return;
@@ -115,11 +115,11 @@ pub(super) async fn renew_cookies(
     }
     let Some(vault) = session.open_vault() else { return Ok(()) };
     let _exchange = vault.exchange.lock().await;
-    take_in(backing, vault, record, before)
+    merge_record(backing, vault, record, before)
 }
 
 /// Like [`renew_cookies`]. The caller must hold the vault's `exchange` lock.
-fn take_in(backing: &Backing, vault: &Vault, record: &Record, before: u32) -> Result<(), Unavailable> {
+fn merge_record(backing: &Backing, vault: &Vault, record: &Record, before: u32) -> Result<(), Unavailable> {
     if record.version < before {
         vault.note_moved(record.version);
     } else if record.version >= vault.stored_version() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::SessionTable;
 use crate::session::backing::Backing;
-use crate::session::dead::Owed;
+use crate::session::ended_sessions::UnconfirmedEnd;
 use crate::session::record::{Ended, Session};
 use crate::session::store::{End, Unavailable};
 use crate::session::sync::{sleep, timeout};
@@ -18,7 +18,7 @@ use crate::values::time::Moment;
 /// The result of ending all sessions of a user.
 #[derive(Debug)]
 #[must_use = "ended sessions still have connections to cut and audit lines to write"]
-pub(crate) struct EndsOfUser {
+pub(crate) struct UserEnds {
     /// The ends of the known sessions.
     pub(crate) ended: Vec<Ended>,
     /// Whether the store has confirmed that no other session of the user is left.
@@ -26,10 +26,10 @@ pub(crate) struct EndsOfUser {
 }
 
 /// The maximum number of unconfirmed ends that are repeated in one batch.
-const OWED_AT_ONCE: usize = 1000;
+const RETRY_BATCH: usize = 1000;
 /// The maximum number of expired sessions that are ended in one round: after a long downtime there may be many. The
 /// others are not served meanwhile.
-const EXPIRED_AT_ONCE: usize = 10_000;
+const EXPIRY_BATCH: usize = 10_000;
 
 impl SessionTable {
     /// Ends a session. `None` if another caller has ended it.
@@ -58,9 +58,9 @@ impl SessionTable {
         };
         self.withdraw(backing, &marked);
         let (ends, ()) = tokio::join!(self.ending(backing, &marked, backing.end(&marked)), quiet);
-        let mut all = self.settled(backing, marked, cause, ends).await;
+        let mut all = self.record_answer(backing, marked, cause, ends).await;
         for session in others {
-            if is_owed(backing, session.name()).await {
+            if is_unconfirmed(backing, session.name()).await {
                 all.extend(session.ended().map(|cause| ended(Arc::clone(session), cause, End::Lost, false)));
             }
         }
@@ -68,9 +68,9 @@ impl SessionTable {
     }
 
     /// Ends every session of a user, also those that are only in the store.
-    pub(crate) async fn end_all_of(&self, user: &UserKey, cause: EndCause) -> EndsOfUser {
+    pub(crate) async fn end_all_of(&self, user: &UserKey, cause: EndCause) -> UserEnds {
         let Some(backing) = &self.backing else {
-            return EndsOfUser { ended: self.end_all(self.list(user), cause).await, confirmed: true };
+            return UserEnds { ended: self.end_all(self.list(user), cause).await, confirmed: true };
         };
         let sessions = self.list(user);
         let marked: Vec<_> = sessions.iter().filter_map(|session| self.mark(session, cause)).collect();
@@ -79,15 +79,15 @@ impl SessionTable {
         let end = self.ending(backing, &marked, backing.end_all_of(user));
         let (removed, ()) = tokio::join!(end, wait_for_writes(&sessions));
         let Ok(removed) = removed else {
-            return EndsOfUser {
-                ended: self.settled(backing, marked, cause, Err(Unavailable)).await,
+            return UserEnds {
+                ended: self.record_answer(backing, marked, cause, Err(Unavailable)).await,
                 confirmed: false,
             };
         };
         let mut names: HashSet<_> = removed.iter().map(|record| record.name).collect();
         let won = |session: &Arc<Session>| if names.remove(session.name()) { End::Won } else { End::Lost };
         let ends = marked.iter().map(won).collect();
-        let mut all = self.settled(backing, marked, cause, Ok(ends)).await;
+        let mut all = self.record_answer(backing, marked, cause, Ok(ends)).await;
         let mut others = Vec::new();
         for record in removed.iter().filter(|record| names.contains(&record.name)) {
             let session = self.take_out(backing, &record.name, cause).or_else(|| self.restored(backing, record, epoch));
@@ -99,13 +99,13 @@ impl SessionTable {
         // A concurrent load may have entered the session before the store ended it.
         wait_for_writes(&others).await;
         all.extend(others.into_iter().map(|session| ended(session, cause, End::Won, true)));
-        EndsOfUser { ended: all, confirmed: true }
+        UserEnds { ended: all, confirmed: true }
     }
 
     /// Ends expired sessions.
     pub(crate) async fn expired(&self, now: Moment) -> Vec<Ended> {
         let (mut idle, mut absolute) = (Vec::new(), Vec::new());
-        for head in self.expiry_queue.due(now, EXPIRED_AT_ONCE) {
+        for head in self.expiry_queue.due(now, EXPIRY_BATCH) {
             let Some(session) = self.by_key.get_by_head(head) else { continue };
             match self.expiry(&session, now) {
                 Some(EndCause::Idle) => idle.push(session),
@@ -143,16 +143,16 @@ impl SessionTable {
                 }
             }
         }
-        Ok(self.end_as_told(backing, over).await)
+        Ok(self.apply_ends(backing, over).await)
     }
 
     /// Marks and removes sessions that the store has ended. The store, not the mark, has decided which call ended them.
-    async fn end_as_told(&self, backing: &Backing, over: Vec<(Arc<Session>, End)>) -> Vec<Ended> {
+    async fn apply_ends(&self, backing: &Backing, over: Vec<(Arc<Session>, End)>) -> Vec<Ended> {
         let mut over = over;
         over.retain(|(session, _)| {
             let is_marked = session.mark_alone(EndCause::Idle);
             if is_marked {
-                backing.dead.ended_elsewhere(*session.name());
+                backing.ended.ended_elsewhere(*session.name());
                 self.remove(session);
             }
             // A session with a successor has not ended.
@@ -165,13 +165,13 @@ impl SessionTable {
 
     /// Repeats the unconfirmed ends. Returns the sessions that could not be loaded earlier, for which the remaining
     /// steps of the logout have not run yet.
-    pub(crate) async fn confirm_owed(&self, now: Moment) -> Vec<Ended> {
+    pub(crate) async fn retry_unconfirmed(&self, now: Moment) -> Vec<Ended> {
         let Some(backing) = &self.backing else { return Vec::new() };
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
-        for owed in backing.dead.take_owed(OWED_AT_ONCE) {
+        for owed in backing.ended.take_unconfirmed(RETRY_BATCH) {
             match owed {
-                Owed::Known(session) => known.push(session),
-                Owed::Unknown(key, until) => unknown.push((key, until)),
+                UnconfirmedEnd::Known(session) => known.push(session),
+                UnconfirmedEnd::Unknown(key, until) => unknown.push((key, until)),
             }
         }
         let (over, known): (Vec<_>, Vec<_>) =
@@ -179,7 +179,7 @@ impl SessionTable {
         let mut done: Vec<_> = over.iter().map(|session| *session.name()).collect();
         match backing.end(&known).await {
             Ok(_) => done.extend(known.iter().map(|session| *session.name())),
-            Err(Unavailable) => backing.dead.owe(known.into_iter().map(Owed::Known)),
+            Err(Unavailable) => backing.ended.add_unconfirmed(known.into_iter().map(UnconfirmedEnd::Known)),
         }
         let mut all = Vec::new();
         for (key, until) in unknown {
@@ -188,11 +188,11 @@ impl SessionTable {
                     done.push(key);
                     all.extend(ended);
                 }
-                Err(Unavailable) if until > now => backing.dead.owe([Owed::Unknown(key, until)]),
+                Err(Unavailable) if until > now => backing.ended.add_unconfirmed([UnconfirmedEnd::Unknown(key, until)]),
                 Err(Unavailable) => done.push(key),
             }
         }
-        backing.dead.confirmed(&done);
+        backing.ended.confirmed(&done);
         backing.forget_pending(done).await;
         all
     }
@@ -210,10 +210,10 @@ impl SessionTable {
 
     /// Schedules the ends of sessions that could not be loaded, for when the store answers again. Until then the keys
     /// are refused here.
-    pub(crate) async fn owe_end_of(&self, keys: &[SessionKey], now: Moment) {
+    pub(crate) async fn schedule_end_of(&self, keys: &[SessionKey], now: Moment) {
         if let Some(backing) = self.backing.as_ref().filter(|_| !keys.is_empty()) {
             let until = now + self.lifetime().absolute;
-            backing.dead.owe_unknown(keys, until);
+            backing.ended.add_unknown(keys, until);
             backing.note_pending(keys.to_vec(), until).await;
         }
     }
@@ -223,7 +223,7 @@ impl SessionTable {
         let Some(record) = backing.load(key).await? else { return Ok(None) };
         let Some(session) = self.restored(backing, &record, epoch) else { return Ok(None) };
         session.mark(EndCause::Logout);
-        backing.dead.ended_elsewhere(record.name);
+        backing.ended.ended_elsewhere(record.name);
         self.leave_debts(&session);
         let one = std::slice::from_ref(&session);
         let end = self.ending(backing, one, backing.end(one)).await?.pop().unwrap_or(End::Lost);
@@ -242,12 +242,12 @@ impl SessionTable {
 
     /// Removes marked sessions from the table, after recording that loads in progress must not enter them again.
     fn withdraw(&self, backing: &Backing, marked: &[Arc<Session>]) {
-        backing.dead.begin(marked);
+        backing.ended.begin(marked);
         marked.iter().for_each(|session| self.remove(session));
     }
 
     /// Records the store's answer to the ends of marked sessions.
-    pub(super) async fn settled(
+    pub(super) async fn record_answer(
         &self,
         backing: &Backing,
         marked: Vec<Arc<Session>>,
@@ -256,13 +256,13 @@ impl SessionTable {
     ) -> Vec<Ended> {
         match ends {
             Ok(ends) => {
-                backing.dead.confirmed(marked.iter().map(|session| session.name()));
+                backing.ended.confirmed(marked.iter().map(|session| session.name()));
                 // Requests that still present these keys need no lookup in the store.
                 marked.iter().flat_map(|session| session.keys()).for_each(|key| backing.loads.note_absent(&key));
                 marked.into_iter().zip(ends).map(|(session, end)| ended(session, cause, end, true)).collect()
             }
             Err(Unavailable) => {
-                backing.dead.owe(marked.iter().cloned().map(Owed::Known));
+                backing.ended.add_unconfirmed(marked.iter().cloned().map(UnconfirmedEnd::Known));
                 let last = marked.iter().map(|session| session.created()).max().unwrap_or_default();
                 let names = marked.iter().map(|session| *session.name()).collect();
                 backing.note_pending(names, last + self.lifetime().absolute).await;
@@ -275,7 +275,7 @@ impl SessionTable {
     pub(super) fn take_out(&self, backing: &Backing, name: &SessionKey, cause: EndCause) -> Option<Arc<Session>> {
         // Recorded first: an old record that is entered afterwards is recognised as ended, and one that was entered
         // before is found here.
-        backing.dead.ended_elsewhere(*name);
+        backing.ended.ended_elsewhere(*name);
         let session = self.by_key.get(name)?;
         if session.mark_alone(cause) {
             self.remove(&session);
@@ -293,15 +293,15 @@ pub(super) fn ended(session: Arc<Session>, cause: EndCause, end: End, confirmed:
 }
 
 /// Whether an end by another caller is not confirmed, also because the store is too slow.
-async fn is_owed(backing: &Backing, name: &SessionKey) -> bool {
-    timeout(backing.longest_end(), backing.dead.is_owed(name)).await.unwrap_or(true)
+async fn is_unconfirmed(backing: &Backing, name: &SessionKey) -> bool {
+    timeout(backing.longest_end(), backing.ended.is_unconfirmed(name)).await.unwrap_or(true)
 }
 
 /// The maximum wait for writes that were announced when a session ended.
-pub(super) const PATIENCE: Duration = Duration::from_millis(100);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Waits until every write that was announced before the marks of these sessions were set is finished. Such a write
-/// does not block: it can take longer than [`PATIENCE`] only if its thread is not scheduled.
+/// does not block: it can take longer than [`WRITE_TIMEOUT`] only if its thread is not scheduled.
 pub(super) async fn wait_for_writes(ended: &[Arc<Session>]) {
     let awaited = || ended.iter().any(|session| session.has_writes());
     let all_quiet = async {
@@ -311,6 +311,6 @@ pub(super) async fn wait_for_writes(ended: &[Arc<Session>]) {
     };
     if awaited() {
         // The end continues after a timeout; the receipt says whether all writes have finished.
-        let _ = timeout(PATIENCE, all_quiet).await;
+        let _ = timeout(WRITE_TIMEOUT, all_quiet).await;
     }
 }

@@ -17,14 +17,14 @@ use super::*;
 use crate::session::hold::Hold;
 use crate::session::live::Cut;
 use crate::session::store::contract::further;
-use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::faulty::{FaultMode, FaultyStore};
 use crate::session::store::{End, SessionStore};
 use crate::session::sync::explored::point;
 
 /// The number of schedules of a scenario, half of them by either scheduler.
 const SCHEDULES: usize = 5000;
 /// The maximum number of steps of a schedule: a longer one is a deadlock or a livelock.
-const MOST_STEPS: usize = 20_000;
+const MAX_STEPS: usize = 20_000;
 /// The bug depth of PCT: the number of priority changes plus one.
 const DEPTH: usize = 4;
 /// The seed, fixed so that every run explores the same schedules.
@@ -40,7 +40,7 @@ fn explore(scenario: fn()) {
 fn run(scheduler: impl Scheduler + 'static, scenario: fn()) {
     let mut config = shuttle::Config::new();
     config.stack_size = 1 << 19;
-    config.max_steps = shuttle::MaxSteps::FailAfter(MOST_STEPS);
+    config.max_steps = shuttle::MaxSteps::FailAfter(MAX_STEPS);
     config.silence_warnings = true;
     shuttle::Runner::new(scheduler, config).run(scenario);
 }
@@ -226,7 +226,7 @@ fn a_repeated_sign_in_and_an_end_leave_a_consistent_table() {
             let earlier = stage.sign_in("alice").session;
             let (one, other) = (Arc::clone(&earlier), Arc::clone(&earlier));
             let again = task(stage, move |stage| {
-                let (ended, opened) = block_on(stage.table.open_again(&one, sign_in("alice"), AT_START));
+                let (ended, opened) = block_on(stage.table.open_successor(&one, sign_in("alice"), AT_START));
                 stage.report(&ended);
                 opened.unwrap()
             });
@@ -282,7 +282,7 @@ fn of_two_gateways_one_reports_the_end() {
         let ended = elsewhere.join().unwrap();
         stage.report(&ended);
         if ended.iter().any(|ended| ended.end == End::Won) {
-            stage.report(&block_on(stage.table.follow()).unwrap());
+            stage.report(&block_on(stage.table.follow_events()).unwrap());
         }
         all_cut(requests);
         stage.is_over(session.user(), &[key]);
@@ -304,7 +304,7 @@ fn a_session_that_ends_while_it_is_opened_does_not_stay_on_one_gateway() {
                 let at = if end_at_other { &other } else { &stage };
                 let ends = block_on(at.table.end_all_of(&sign_in("alice").user, EndCause::Everywhere));
                 if end_at_other && !ends.ended.is_empty() {
-                    drop(block_on(stage.table.follow()));
+                    drop(block_on(stage.table.follow_events()));
                 }
             });
             end.join().unwrap();
@@ -328,11 +328,11 @@ fn a_repeated_sign_in_during_an_end_elsewhere_leaves_a_consistent_table() {
         let (other, stage) = (Stage::new(first), &Stage::new(second));
         let earlier = stage.sign_in("alice").session;
         let one = Arc::clone(&earlier);
-        let again = task(stage, move |stage| block_on(stage.table.open_again(&one, sign_in("alice"), AT_START)));
+        let again = task(stage, move |stage| block_on(stage.table.open_successor(&one, sign_in("alice"), AT_START)));
         let end = task(stage, move |stage| {
             let ends = block_on(other.table.end_all_of(&sign_in("alice").user, EndCause::Everywhere));
             if !ends.ended.is_empty() {
-                drop(block_on(stage.table.follow()));
+                drop(block_on(stage.table.follow_events()));
             }
             other
         });
@@ -361,7 +361,7 @@ fn a_session_that_ended_elsewhere_is_over_once_the_event_was_read() {
         let (elsewhere, user) = (Arc::clone(&session), session.shared_user());
         let end = task(stage, move |stage| {
             stage.report(&block_on(first.end_all(vec![elsewhere], EndCause::Logout)));
-            let told = block_on(stage.table.follow()).unwrap();
+            let told = block_on(stage.table.follow_events()).unwrap();
             stage.answer(&told);
         });
         end.join().unwrap();
@@ -379,13 +379,13 @@ fn a_session_that_ended_in_a_gap_of_events_is_over_once_the_gap_is_known() {
         let (stage, key) = (&Stage::new(second), *session.name());
         assert!(stage.live(&key).is_some());
         store.lose_events();
-        block_on(stage.table.follow()).unwrap();
+        block_on(stage.table.follow_events()).unwrap();
         let requests = [requests(stage, key)];
         let (elsewhere, user) = (Arc::clone(&session), session.shared_user());
         let end = task(stage, move |stage| {
             stage.report(&block_on(first.end_all(vec![elsewhere], EndCause::Logout)));
             store.lose_events();
-            block_on(stage.table.follow()).unwrap();
+            block_on(stage.table.follow_events()).unwrap();
             stage.known.store(true, Ordering::SeqCst);
             stage.report(&block_on(stage.table.confirm_some()).unwrap());
         });
@@ -405,10 +405,10 @@ fn an_unconfirmed_end_is_effective() {
         let (one, key) = (Arc::clone(&session), *session.name());
         let requests = [requests(stage, key), requests(stage, key)];
         let end = task(stage, move |stage| {
-            store.becomes(Mood::Down);
+            store.set_mode(FaultMode::Down);
             stage.sign_out(&one);
-            store.becomes(Mood::Sound);
-            assert!(block_on(stage.table.confirm_owed(AT_START)).is_empty());
+            store.set_mode(FaultMode::Sound);
+            assert!(block_on(stage.table.retry_unconfirmed(AT_START)).is_empty());
         });
         end.join().unwrap();
         all_cut(requests);
@@ -421,7 +421,7 @@ fn an_unconfirmed_end_is_effective() {
 fn a_session_is_idle_on_all_gateways_or_on_none() {
     explore(|| {
         let ((clock, hands), store) = (Clock::manual(), FaultyStore::new());
-        let other = FaultyStore::over(store.other().replica());
+        let other = FaultyStore::wrap(store.other().replica());
         let table = |store| SessionTable::over(settings(), store, clock.clone(), file_keys());
         let (first, stage) = (table(Arc::clone(&store) as _), &Stage::new(table(other)));
         let session = block_on(open(&first, "alice", clock.now())).session;

@@ -11,11 +11,11 @@ use super::cookies::{renew_cookies, version_of};
 use super::ends::{ended, wait_for_writes};
 use crate::session::backing::Backing;
 use crate::session::confirmed::Freshness;
-use crate::session::dead::{EntryOutcome, Mark};
+use crate::session::ended_sessions::{EndCount, EntryOutcome};
 use crate::session::epoch::Epoch;
 use crate::session::pending::PendingEnds;
 use crate::session::record::{Ended, Session};
-use crate::session::store::{End, PATIENCE, Record, StoreEvent, Unavailable};
+use crate::session::store::{End, Record, STORE_TIMEOUT, StoreEvent, Unavailable};
 use crate::session::sync::timeout;
 use crate::values::client_address::ClientAddress;
 use crate::values::end_cause::EndCause;
@@ -30,12 +30,12 @@ const USES: usize = 1000;
 /// The number of sessions in one page when the store is read at the start.
 const PAGE: usize = 10_000;
 /// The maximum number of unused sessions that are confirmed in one round after events were missed.
-const CONFIRMED_AT_ONCE: usize = 5000;
+const CONFIRM_BATCH: usize = 5000;
 
 impl SessionTable {
     /// Loads the session with a key that the table does not have, or that another gateway has changed, for a request
-    /// from this address. Afterwards the key is no longer [`super::Found::Unknown`], and a session that is still
-    /// [`super::Found::Outdated`] was changed again meanwhile. Sessions that turn out to be idle are ended and added to
+    /// from this address. Afterwards the key is no longer [`super::Lookup::Unknown`], and a session that is still
+    /// [`super::Lookup::Outdated`] was changed again meanwhile. Sessions that turn out to be idle are ended and added to
     /// `ended`.
     ///
     /// # Errors
@@ -66,13 +66,13 @@ impl SessionTable {
         ended: &mut Vec<Ended>,
     ) -> Result<bool, Unavailable> {
         if let Some(session) = self.by_key.get(key) {
-            return self.settle(backing, session, now, ended).await;
+            return self.update_from_store(backing, session, now, ended).await;
         }
-        if timeout(PATIENCE, backing.dead.is_owed(key)).await.unwrap_or(true) {
+        if timeout(STORE_TIMEOUT, backing.ended.is_unconfirmed(key)).await.unwrap_or(true) {
             return Err(Unavailable);
         }
         for _ in 0..TRIES {
-            let (mark, epoch, changes) = (backing.dead.mark(), backing.epoch(), backing.changes());
+            let (mark, epoch, changes) = (backing.ended.count(), backing.epoch(), backing.changes());
             let Some(record) = backing.load(key).await? else {
                 self.load_debt(backing, key).await?;
                 return Ok(false);
@@ -84,7 +84,7 @@ impl SessionTable {
                     if backing.changes() != changes {
                         session.outdate();
                     }
-                    return self.settle(backing, session, now, ended).await;
+                    return self.update_from_store(backing, session, now, ended).await;
                 }
                 EntryOutcome::Dead => {
                     self.load_debt(backing, key).await?;
@@ -98,7 +98,7 @@ impl SessionTable {
     }
 
     /// Updates a session in the table from the store, and ends it if it is idle. Returns whether it is live.
-    async fn settle(
+    async fn update_from_store(
         &self,
         backing: &Backing,
         session: Arc<Session>,
@@ -121,7 +121,7 @@ impl SessionTable {
     /// The store does not answer, or the table is full.
     pub(crate) async fn load_all_of(&self, user: &UserKey, beyond: usize) -> Result<(), Unavailable> {
         let Some(backing) = self.backing.as_ref().filter(|backing| backing.is_shared()) else { return Ok(()) };
-        let (mark, epoch, changes) = (backing.dead.mark(), backing.epoch(), backing.changes());
+        let (mark, epoch, changes) = (backing.ended.count(), backing.epoch(), backing.changes());
         for record in backing.load_all_of(user, beyond).await? {
             if self.by_key.contains(&record.name) {
                 continue;
@@ -171,9 +171,9 @@ impl SessionTable {
         backing: &Backing,
         record: &Record,
         restored: Arc<Session>,
-        mark: Mark,
+        mark: EndCount,
     ) -> EntryOutcome<Option<Arc<Session>>> {
-        backing.dead.enter(record.keys(), mark, || {
+        backing.ended.enter(record.keys(), mark, || {
             if let Some(known) = self.by_key.get(&record.name) {
                 self.enter_missing(&known, record);
                 return Some(known);
@@ -213,10 +213,10 @@ impl SessionTable {
     /// The store does not answer.
     pub async fn load_all(&self) -> Result<usize, Unavailable> {
         let Some(backing) = &self.backing else { return Ok(0) };
-        let mut asked = (backing.dead.mark(), backing.epoch());
+        let mut asked = (backing.ended.count(), backing.epoch());
         let mut page = backing.page(None, PAGE).await?;
         while let Some(from) = page.next {
-            let next_asked = (backing.dead.mark(), backing.epoch());
+            let next_asked = (backing.ended.count(), backing.epoch());
             // The store reads the next page while this one is entered.
             let (next, ()) = join(backing.page(Some(from), PAGE), async {
                 self.enter_all(backing, &page.records, asked);
@@ -230,10 +230,10 @@ impl SessionTable {
     }
 
     /// Enters the records of a page that was requested at this time, without those that the table has.
-    fn enter_all(&self, backing: &Backing, records: &[Record], (mark, epoch): (Mark, Epoch)) {
+    fn enter_all(&self, backing: &Backing, records: &[Record], (mark, epoch): (EndCount, Epoch)) {
         for record in records {
             let Some(session) = self.restored(backing, record, epoch) else { continue };
-            let _ = backing.dead.enter(record.keys(), mark, || {
+            let _ = backing.ended.enter(record.keys(), mark, || {
                 if !self.by_key.contains(&record.name) {
                     self.count.fetch_add(1, Ordering::Relaxed);
                     self.enter(record, &session);
@@ -296,7 +296,7 @@ impl SessionTable {
         }
         let mut doubtful = self.sessions_of(None);
         doubtful.retain(|session| session.standing(epoch) == Freshness::InDoubt);
-        doubtful.truncate(CONFIRMED_AT_ONCE);
+        doubtful.truncate(CONFIRM_BATCH);
         if doubtful.is_empty() {
             backing.all_confirmed.store(epoch.0, Ordering::Release);
         }
@@ -309,7 +309,7 @@ impl SessionTable {
     ///
     /// # Errors
     /// The store does not answer.
-    pub(crate) async fn follow(&self) -> Result<Vec<Ended>, Unavailable> {
+    pub(crate) async fn follow_events(&self) -> Result<Vec<Ended>, Unavailable> {
         let Some(backing) = &self.backing else { return std::future::pending().await };
         let mut gone = Vec::new();
         for event in backing.events().await? {

@@ -15,20 +15,20 @@ use crate::vault::debts::{self, Debts, SavedDebt};
 use crate::vault::learned::LearnedNames;
 
 /// The maximum number of notes in one call.
-const TOGETHER: usize = 1000;
+const BATCH_SIZE: usize = 1000;
 /// The maximum number of upstream pools whose learned names are loaded.
-const MOST_LISTS: usize = 1000;
+const MAX_LISTS: usize = 1000;
 /// The maximum number of debts that are loaded. After a crash the store may still have a batch of settled ones.
-const MOST_DEBTS: usize = debts::MOST + TOGETHER;
+const MAX_LOADED_DEBTS: usize = debts::MAX_DEBTS + BATCH_SIZE;
 
 /// The learned names of each upstream pool.
-pub(crate) type Learned = [(String, Arc<LearnedNames>)];
+pub(crate) type LearnedByPool = [(String, Arc<LearnedNames>)];
 
 impl SessionTable {
     /// Records the debts of an ended session: the application cookies that its browser still has to expire.
     pub(super) fn leave_debts(&self, session: &Session) {
         if let Some(debts) = &self.debts {
-            debts.owe(&session.keys(), &session.close_vault().in_browser);
+            debts.add(&session.keys(), &session.close_vault().in_browser);
         }
     }
 
@@ -36,7 +36,7 @@ impl SessionTable {
     pub(super) fn expect_debts(&self, sessions: &[Arc<Session>]) {
         let Some(debts) = &self.debts else { return };
         for session in sessions {
-            debts.owe(&session.keys(), &session.vault().map(|vault| vault.in_browser()).unwrap_or_default());
+            debts.add(&session.keys(), &session.vault().map(|vault| vault.in_browser()).unwrap_or_default());
         }
     }
 
@@ -57,7 +57,7 @@ impl SessionTable {
 
     /// Writes the unsaved learned names of these pools and the unsaved debts. What the store does not confirm is
     /// written again later.
-    pub(crate) async fn save_notes(&self, learned: &Learned) {
+    pub(crate) async fn save_notes(&self, learned: &LearnedByPool) {
         let Some(backing) = &self.backing else { return };
         for (list, names) in learned {
             let Some(content) = names.take_unsaved() else { continue };
@@ -70,7 +70,7 @@ impl SessionTable {
         }
         let Some(debts) = &self.debts else { return };
         loop {
-            let unsaved = debts.take_unsaved(TOGETHER);
+            let unsaved = debts.take_unsaved(BATCH_SIZE);
             if unsaved.is_empty() || !put_debts(backing, debts, &unsaved).await {
                 return;
             }
@@ -91,13 +91,13 @@ impl SessionTable {
     /// The store does not answer.
     pub(crate) async fn load_debts(&self) -> Result<(), Unavailable> {
         let (Some(backing), Some(debts)) = (&self.backing, &self.debts) else { return Ok(()) };
-        let kept = backing.notes(NoteKind::Debt, MOST_DEBTS).await?;
+        let kept = backing.notes(NoteKind::Debt, MAX_LOADED_DEBTS).await?;
         debts.restore(kept.into_iter().filter_map(|note| saved_debt(backing, note)).collect());
         Ok(())
     }
 
     /// Loads the names that other gateways have learned for these pools, if there are new ones.
-    pub(crate) async fn load_news(&self, learned: &Learned) {
+    pub(crate) async fn load_news(&self, learned: &LearnedByPool) {
         let Some(backing) = &self.backing else { return };
         // Reset before the read, so that names learned during it are read the next time.
         if backing.has_learned.swap(false, Ordering::AcqRel) && self.load_learned(learned).await.is_err() {
@@ -109,9 +109,9 @@ impl SessionTable {
     ///
     /// # Errors
     /// The store does not answer.
-    pub(crate) async fn load_learned(&self, learned: &Learned) -> Result<(), Unavailable> {
+    pub(crate) async fn load_learned(&self, learned: &LearnedByPool) -> Result<(), Unavailable> {
         let Some(backing) = &self.backing else { return Ok(()) };
-        let kept = backing.notes(NoteKind::Learned, MOST_LISTS).await?;
+        let kept = backing.notes(NoteKind::Learned, MAX_LISTS).await?;
         for (list, names) in learned {
             if let Some(note) = kept.iter().find(|note| note.key == list.as_bytes()) {
                 names.restore(&note.content);
@@ -138,7 +138,7 @@ async fn put_debts(backing: &Backing, debts: &Debts, unsaved: &[SavedDebt]) -> b
         let notes: Vec<_> = some.iter().map(note).collect();
         async move { backing.put_notes(&notes).await }
     };
-    let all_taken = join_all(unsaved.chunks(TOGETHER).map(put)).await.iter().all(Result::is_ok);
+    let all_taken = join_all(unsaved.chunks(BATCH_SIZE).map(put)).await.iter().all(Result::is_ok);
     if !all_taken {
         debts.note_unsaved(unsaved);
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::loading::TRIES;
 use super::{NotOpened, Opened, SessionTable};
-use crate::session::dead::{EntryOutcome, Mark};
+use crate::session::ended_sessions::{EndCount, EntryOutcome};
 use crate::session::record::Session;
 use crate::session::sign_in::SignIn;
 use crate::session::store::Unavailable;
@@ -35,16 +35,16 @@ impl SessionTable {
         // If this fails, only the sessions that this gateway knows are counted. The new one is in the table already, so
         // that it is not loaded a second time.
         let _ = self.load_all_of(session.user(), self.limits.max_per_user.load(Ordering::Relaxed)).await;
-        let evicted = self.end_all(self.surplus(&session), EndCause::OneTooMany).await;
+        let evicted = self.end_all(self.over_limit(&session), EndCause::OneTooMany).await;
         Ok(Opened { id, session, evicted })
     }
 
     /// Opens a new session in the store. Returns the mark for [`SessionTable::enter_new`]; `None` without a store.
-    pub(super) async fn store_new(&self, session: &Session) -> Result<Option<Mark>, NotOpened> {
+    pub(super) async fn store_new(&self, session: &Session) -> Result<Option<EndCount>, NotOpened> {
         let Some(backing) = &self.backing else { return Ok(None) };
         // The mark and the epoch are read before the store is asked: ends from now on, and events that are missed from
         // now on, may concern the session.
-        let mark = backing.dead.mark();
+        let mark = backing.ended.count();
         session.confirm(backing.epoch(), 0);
         backing.open(session).await.map_err(|Unavailable| NotOpened::StoreUnavailable)?;
         Ok(Some(mark))
@@ -56,7 +56,7 @@ impl SessionTable {
         &self,
         session: &Arc<Session>,
         reservation: SlotReservation<'_>,
-        mark: Option<Mark>,
+        mark: Option<EndCount>,
         now: Moment,
     ) -> bool {
         let mut reservation = Some(reservation);
@@ -73,10 +73,10 @@ impl SessionTable {
             return true;
         };
         for _ in 0..TRIES {
-            match backing.dead.enter(iter::once(session.name()), mark, &mut enter) {
+            match backing.ended.enter(iter::once(session.name()), mark, &mut enter) {
                 EntryOutcome::Entered(()) => return true,
                 EntryOutcome::Dead | EntryOutcome::Unconfirmed => return false,
-                EntryOutcome::Overtaken => mark = backing.dead.mark(),
+                EntryOutcome::Overtaken => mark = backing.ended.count(),
             }
             if !matches!(backing.load(session.name()).await, Ok(Some(_))) {
                 return false;
@@ -88,10 +88,10 @@ impl SessionTable {
     /// Removes a session from the store that was not given to the browser.
     pub(super) async fn take_back(&self, session: &Arc<Session>) {
         let Some(backing) = &self.backing else { return };
-        backing.dead.begin(std::slice::from_ref(session));
+        backing.ended.begin(std::slice::from_ref(session));
         let ends = backing.end(std::slice::from_ref(session)).await;
         // No browser has the session, so there is nothing else to end.
-        drop(self.settled(backing, vec![Arc::clone(session)], EndCause::SignedInAgain, ends).await);
+        drop(self.record_answer(backing, vec![Arc::clone(session)], EndCause::SignedInAgain, ends).await);
     }
 
     pub(super) fn reserve(&self) -> Result<SlotReservation<'_>, NotOpened> {
@@ -102,7 +102,7 @@ impl SessionTable {
     }
 
     /// The sessions that have to end because of `max_per_user`, now that the user has this one.
-    pub(super) fn surplus(&self, session: &Arc<Session>) -> Vec<Arc<Session>> {
+    pub(super) fn over_limit(&self, session: &Arc<Session>) -> Vec<Arc<Session>> {
         let sessions = self.list(session.user());
         let mut others: Vec<_> = sessions.iter().filter(|other| !Arc::ptr_eq(other, session)).cloned().collect();
         let surplus = sessions.len().saturating_sub(self.limits.max_per_user.load(Ordering::Relaxed));

@@ -8,7 +8,7 @@ use super::tests::{AT_START, file_keys, open};
 use super::*;
 use crate::session::store::Record;
 use crate::session::store::contract::further;
-use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::faulty::{FaultMode, FaultyStore};
 use crate::values::client_address::ClientAddress;
 
 /// A gateway, and its connection to the store.
@@ -24,7 +24,7 @@ impl Gateway {
 
     /// Applies all pending events of the others.
     async fn follow(&self) {
-        while let Some(ended) = self.table.follow().now_or_never() {
+        while let Some(ended) = self.table.follow_events().now_or_never() {
             assert!(ended.unwrap().is_empty());
         }
     }
@@ -61,7 +61,7 @@ impl Gateway {
 /// Two gateways, and a session that both have in their tables.
 async fn two() -> (Gateway, Gateway, SessionKey) {
     let store = FaultyStore::new();
-    let other = Gateway::over(FaultyStore::over(store.other().replica()));
+    let other = Gateway::over(FaultyStore::wrap(store.other().replica()));
     let one = Gateway::over(store);
     let key = open(&one.table, "alice", AT_START).await.id.key();
     assert!(other.session(&key).await.is_some());
@@ -123,11 +123,11 @@ async fn concurrent_changes_are_merged() {
 async fn an_unconfirmed_change_survives_a_write_by_another_gateway() {
     let (one, other, key) = two().await;
     let here = one.session(&key).await.unwrap();
-    for (mood, name) in [(Mood::Down, "down"), (Mood::Deaf, "deaf")] {
-        one.store.becomes(mood);
+    for (mood, name) in [(FaultMode::Down, "down"), (FaultMode::Deaf, "deaf")] {
+        one.store.set_mode(mood);
         set(&here, &[&format!("{name}=1; HttpOnly; Path=/")]);
         one.table.save_cookies(&here).await;
-        one.store.becomes(Mood::Sound);
+        one.store.set_mode(FaultMode::Sound);
         other.follow().await;
         other.answer(&key, &[&format!("other={name}; HttpOnly; Path=/")]).await;
         one.follow().await;
@@ -143,13 +143,13 @@ async fn an_unconfirmed_change_survives_a_write_by_another_gateway() {
 #[tokio::test]
 async fn a_change_is_not_missed_while_the_session_is_loaded() {
     let (one, _, key) = two().await;
-    let late = Gateway::over(FaultyStore::over(one.store.other().replica()));
-    late.store.becomes(Mood::Late);
+    let late = Gateway::over(FaultyStore::wrap(one.store.other().replica()));
+    late.store.set_mode(FaultMode::Late);
     let mut loading = std::pin::pin!(late.session(&key));
     assert!(loading.as_mut().now_or_never().is_none());
     one.answer(&key, &["sid=1; HttpOnly; Path=/"]).await;
     late.follow().await;
-    late.store.becomes(Mood::Sound);
+    late.store.set_mode(FaultMode::Sound);
     assert_eq!(sent(&loading.await.unwrap()), "sid=1");
 }
 
@@ -159,12 +159,12 @@ async fn a_change_is_not_missed_while_another_one_is_read() {
     let (one, other, key) = two().await;
     one.answer(&key, &["sid=1; HttpOnly; Path=/"]).await;
     other.follow().await;
-    other.store.becomes(Mood::Late);
+    other.store.set_mode(FaultMode::Late);
     let mut reading = std::pin::pin!(other.session(&key));
     assert!(reading.as_mut().now_or_never().is_none());
     one.answer(&key, &["sid=2; HttpOnly; Path=/"]).await;
     other.follow().await;
-    other.store.becomes(Mood::Sound);
+    other.store.set_mode(FaultMode::Sound);
     assert_eq!(sent(&reading.await.unwrap()), "sid=2");
 }
 
@@ -221,17 +221,17 @@ async fn an_older_stamp_never_replaces_a_newer_one() {
     let [here, there] = [one.session(&key).await.unwrap(), other.session(&key).await.unwrap()];
     other.set_password(&there, "theirs").await;
     one.follow().await;
-    one.store.becomes(Mood::Late);
+    one.store.set_mode(FaultMode::Late);
     let mut reading = std::pin::pin!(one.session(&key));
     assert!(reading.as_mut().now_or_never().is_none());
     here.set_stamp(CredentialStamp::new(here.user(), &[b"ours"], &file_keys()));
-    one.store.becomes(Mood::Sound);
+    one.store.set_mode(FaultMode::Sound);
     reading.await.unwrap();
     assert!(has_password(&here, "ours"));
 
-    one.store.becomes(Mood::Down);
+    one.store.set_mode(FaultMode::Down);
     one.set_password(&here, "not kept").await;
-    one.store.becomes(Mood::Sound);
+    one.store.set_mode(FaultMode::Sound);
     other.table.add_key(&there, further("shop.test")).await.unwrap();
     one.follow().await;
     assert_eq!(one.session(&key).await.unwrap().keys().len(), 2);

@@ -9,7 +9,7 @@ use super::tests::{AT_START, file_keys, open, settings, sign_in};
 use super::*;
 use crate::session::pending::PendingEnds;
 use crate::session::store::contract::further;
-use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::faulty::{FaultMode, FaultyStore};
 use crate::session::store::{End, Use};
 use crate::values::client_address::ClientAddress;
 use crate::values::mac::MacKeys;
@@ -35,7 +35,7 @@ pub(super) fn table() -> (SessionTable, Arc<FaultyStore>) {
 /// Two tables over the same records, and the store of the second.
 pub(super) fn replicas() -> (SessionTable, SessionTable, Arc<FaultyStore>) {
     let (first, store) = table();
-    let second = FaultyStore::over(store.other().replica());
+    let second = FaultyStore::wrap(store.other().replica());
     (first, table_over(Arc::clone(&second)), second)
 }
 
@@ -62,8 +62,8 @@ async fn many_ends_during_a_sign_in_do_not_prevent_it() {
         if is_ended {
             store.other().end(&[name]).await.unwrap();
         }
-        let dead = &table.backing.as_ref().unwrap().dead;
-        (0..5000).for_each(|_| dead.ended_elsewhere(SessionId::generate().unwrap().key()));
+        let ended = &table.backing.as_ref().unwrap().ended;
+        (0..5000).for_each(|_| ended.ended_elsewhere(SessionId::generate().unwrap().key()));
         assert_eq!(table.enter_new(&session, slot, mark, AT_START).await, !is_ended);
         assert_eq!((table.find(&name, AT_START).is_none(), table.is_empty()), (is_ended, is_ended));
     }
@@ -75,9 +75,9 @@ async fn is_kept(store: &FaultyStore, key: &SessionKey) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_confirm_opens_nothing() {
-    for mood in [Mood::Down, Mood::Deaf, Mood::Lagging, Mood::Late] {
+    for mood in [FaultMode::Down, FaultMode::Deaf, FaultMode::Lagging, FaultMode::Late] {
         let (table, store) = table();
-        store.becomes(mood);
+        store.set_mode(mood);
         assert_eq!(table.open(sign_in("alice"), AT_START).await.unwrap_err(), NotOpened::StoreUnavailable, "{mood:?}");
         assert!(table.is_empty() && table.sessions_of(None).is_empty(), "{mood:?}");
     }
@@ -85,21 +85,21 @@ async fn a_store_that_does_not_confirm_opens_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unconfirmed_end_is_effective_here_and_repeated() {
-    for mood in [Mood::Down, Mood::Deaf, Mood::Lagging, Mood::Late] {
+    for mood in [FaultMode::Down, FaultMode::Deaf, FaultMode::Lagging, FaultMode::Late] {
         let (table, store) = table();
         let Opened { id, session, .. } = open(&table, "alice", AT_START).await;
-        store.becomes(mood);
+        store.set_mode(mood);
         let ended = table.end(&session, EndCause::Logout).await.unwrap();
         assert!((ended.end, ended.confirmed) == (End::Won, false) && session.has_ended(), "{mood:?}");
         let again = table.end(&session, EndCause::Logout).await.unwrap();
         assert!((again.end, again.confirmed) == (End::Lost, false), "a second logout has the same result");
         assert_eq!(look_up(&table, &id.key(), AT_START).await.unwrap_err(), Unavailable);
-        assert!(table.confirm_owed(AT_START).await.is_empty());
+        assert!(table.retry_unconfirmed(AT_START).await.is_empty());
         assert_eq!(look_up(&table, &id.key(), AT_START).await.unwrap_err(), Unavailable, "{mood:?}");
 
-        store.becomes(Mood::Sound);
+        store.set_mode(FaultMode::Sound);
         assert_eq!(look_up(&table, &id.key(), AT_START).await.unwrap_err(), Unavailable, "the store still has it");
-        assert!(table.confirm_owed(AT_START).await.is_empty(), "its end was reported before");
+        assert!(table.retry_unconfirmed(AT_START).await.is_empty(), "its end was reported before");
         assert!(!is_kept(&store, &id.key()).await);
         assert!(look_up(&table, &id.key(), AT_START).await.unwrap().is_none());
         assert!(table.end(&session, EndCause::Logout).await.is_none());
@@ -110,11 +110,11 @@ async fn an_unconfirmed_end_is_effective_here_and_repeated() {
 async fn an_end_is_repeated_until_the_session_has_expired() {
     let (table, store) = table();
     let session = open(&table, "alice", AT_START).await.session;
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     let _ = table.end(&session, EndCause::Logout).await;
-    table.confirm_owed(Moment::from_seconds(299)).await;
-    table.confirm_owed(Moment::from_seconds(300)).await;
-    table.confirm_owed(Moment::from_seconds(301)).await;
+    table.retry_unconfirmed(Moment::from_seconds(299)).await;
+    table.retry_unconfirmed(Moment::from_seconds(300)).await;
+    table.retry_unconfirmed(Moment::from_seconds(301)).await;
     assert_eq!(store.ends(), [1, 1]);
 }
 
@@ -122,12 +122,12 @@ async fn an_end_is_repeated_until_the_session_has_expired() {
 async fn the_second_of_two_ends_waits_for_the_first() {
     let (table, store) = table();
     let session = open(&table, "alice", AT_START).await.session;
-    store.becomes(Mood::Lagging);
+    store.set_mode(FaultMode::Lagging);
     let mut first = std::pin::pin!(table.end(&session, EndCause::Logout));
     assert!(futures_util::poll!(first.as_mut()).is_pending());
     let mut second = std::pin::pin!(table.end(&session, EndCause::Logout));
     assert!(futures_util::poll!(second.as_mut()).is_pending(), "answered before the end is on disk");
-    store.becomes(Mood::Sound);
+    store.set_mode(FaultMode::Sound);
     assert!(first.await.unwrap().confirmed && second.await.is_none());
 }
 
@@ -137,7 +137,7 @@ async fn the_loser_of_a_race_is_told() {
     let [one, two, three] =
         [open(&table, "a", AT_START).await, open(&table, "b", AT_START).await, open(&table, "c", AT_START).await]
             .map(|opened| opened.session);
-    store.becomes(Mood::Beaten);
+    store.set_mode(FaultMode::Beaten);
     let ended = table.end(&one, EndCause::Logout).await.unwrap();
     assert_eq!((ended.end, ended.confirmed), (End::Lost, true));
     let ended = table.end_all_of(two.user(), EndCause::Revoked).await;
@@ -185,7 +185,7 @@ async fn a_session_that_ends_on_another_gateway_ends_here() {
     let Opened { id, session, .. } = open(&first, "alice", AT_START).await;
     let here = look_up(&second, &id.key(), AT_START).await.unwrap().unwrap();
     assert!(first.end(&session, EndCause::Logout).await.unwrap().confirmed);
-    let ended = second.follow().await.unwrap();
+    let ended = second.follow_events().await.unwrap();
     assert!(ended.len() == 1 && Arc::ptr_eq(&ended[0].session, &here) && here.has_ended());
     assert_eq!((ended[0].end, ended[0].cause), (End::Lost, EndCause::Elsewhere));
     assert!(look_up(&second, &id.key(), AT_START).await.unwrap().is_none() && second.is_empty());
@@ -203,7 +203,7 @@ async fn an_old_record_does_not_bring_a_session_back() {
         if here {
             look_up(&second, &id.key(), AT_START).await.unwrap().unwrap();
         }
-        store.becomes(Mood::Late);
+        store.set_mode(FaultMode::Late);
         let (key, mut ended) = (if here { further } else { id.key() }, Vec::new());
         if here {
             second.by_key.remove(&further);
@@ -211,8 +211,8 @@ async fn an_old_record_does_not_bring_a_session_back() {
         let mut load = Box::pin(second.load(&key, HERE, AT_START, &mut ended));
         assert!(futures_util::poll!(load.as_mut()).is_pending());
         assert!(first.end(&session, EndCause::Logout).await.is_some());
-        let _ = second.follow().await.unwrap();
-        store.becomes(Mood::Sound);
+        let _ = second.follow_events().await.unwrap();
+        store.set_mode(FaultMode::Sound);
         assert_eq!(load.await, Ok(()));
         assert!(second.find(&key, AT_START).is_none() && second.is_empty(), "{here}");
     }
@@ -229,12 +229,12 @@ async fn unknown_keys_and_keys_of_ended_sessions_are_looked_up_once() {
     assert!(table.end(&known.session, EndCause::Logout).await.is_some());
     assert!(look_up(&table, &known.id.key(), AT_START).await.unwrap().is_none());
     assert_eq!(store.loads(), 1);
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     let other = SessionId::generate().unwrap().key();
     for _ in 0..9 {
         assert_eq!(look_up(&table, &other, AT_START).await.unwrap_err(), Unavailable);
     }
-    store.becomes(Mood::Sound);
+    store.set_mode(FaultMode::Sound);
     assert!(look_up(&table, &other, AT_START).await.unwrap().is_none(), "an error is not cached");
 }
 
@@ -251,24 +251,24 @@ async fn a_session_that_is_idle_here_may_be_in_use_elsewhere() {
     assert!(second.expired(at(70)).await.is_empty(), "it is in use");
     assert!(Arc::ptr_eq(&second.find(&id.key(), at(70)).unwrap(), &here) && here.last_seen() == at(50));
     assert!(look_up(&second, &id.key(), at(109)).await.unwrap().is_some());
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     assert_eq!(look_up(&second, &id.key(), at(110)).await.unwrap_err(), Unavailable);
     assert!(second.expired(at(110)).await.is_empty() && !here.has_ended(), "a transient error ends no session");
-    store.becomes(Mood::Sound);
+    store.set_mode(FaultMode::Sound);
     let mut ended = Vec::new();
     assert!(second.load(&id.key(), HERE, at(110), &mut ended).await.is_ok());
     assert!(ended.len() == 1 && (ended[0].end, ended[0].cause) == (End::Won, EndCause::Idle));
     assert!(matches!(second.look_up(&id.key(), at(110)), Lookup::Absent));
-    assert!(first.follow().now_or_never().unwrap().unwrap().len() == 1, "it ends there as well");
+    assert!(first.follow_events().now_or_never().unwrap().unwrap().len() == 1, "it ends there as well");
 }
 
 #[tokio::test]
 async fn the_sweep_is_repeated_when_the_store_is_back() {
     let (table, store) = table();
     let _alice = open(&table, "alice", AT_START).await;
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     assert!(table.expired(Moment::from_seconds(60)).await.is_empty());
-    store.becomes(Mood::Sound);
+    store.set_mode(FaultMode::Sound);
     assert_eq!(table.expired(Moment::from_seconds(62)).await.len(), 1);
 }
 
@@ -286,9 +286,9 @@ async fn uses_are_reported_in_intervals_and_again_after_a_failure() {
     alice.touch(at(5));
     table.save_uses(at(9), Duration::from_secs(10)).await;
     assert_eq!(saved(&alice).await, 0, "not yet");
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     table.save_uses(at(10), Duration::from_secs(10)).await;
-    store.becomes(Mood::Sound);
+    store.set_mode(FaultMode::Sound);
     table.save_uses(at(11), Duration::from_secs(10)).await;
     assert_eq!((saved(&alice).await, saved(&bob).await), (5, 0));
     bob.touch(at(11));
@@ -305,11 +305,11 @@ async fn everywhere_includes_sessions_that_were_not_loaded() {
     let won = ended.ended.iter().filter(|ended| ended.end == End::Won && ended.session.has_ended()).count();
     assert_eq!((ended.confirmed, won, ended.ended.len()), (true, 2, 2));
     assert!(!is_kept(&store, &there.id.key()).await && is_kept(&store, &bob.id.key()).await);
-    let _ = first.follow().await.unwrap();
+    let _ = first.follow_events().await.unwrap();
     assert!(there.session.has_ended() && !bob.session.has_ended());
 
     let again = open(&first, "alice", AT_START).await;
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     let ended = second.end_all_of(here.session.user(), EndCause::Revoked).await;
     assert!(!ended.confirmed && ended.ended.is_empty() && !again.session.has_ended());
 }
@@ -318,15 +318,15 @@ async fn everywhere_includes_sessions_that_were_not_loaded() {
 async fn a_key_that_cannot_be_asked_about_is_ended_later() {
     let (first, second, store) = replicas();
     let Opened { id, session, .. } = open(&first, "alice", AT_START).await;
-    store.becomes(Mood::Down);
-    second.owe_end_of(&[id.key(), SessionId::generate().unwrap().key()], AT_START).await;
-    assert!(second.confirm_owed(AT_START).await.is_empty());
-    store.becomes(Mood::Sound);
+    store.set_mode(FaultMode::Down);
+    second.schedule_end_of(&[id.key(), SessionId::generate().unwrap().key()], AT_START).await;
+    assert!(second.retry_unconfirmed(AT_START).await.is_empty());
+    store.set_mode(FaultMode::Sound);
     assert_eq!(look_up(&second, &id.key(), AT_START).await.unwrap_err(), Unavailable, "the key is refused meanwhile");
-    let ended = second.confirm_owed(AT_START).await;
+    let ended = second.retry_unconfirmed(AT_START).await;
     assert!(ended.len() == 1 && (ended[0].end, ended[0].cause) == (End::Won, EndCause::Logout));
     assert_eq!(ended[0].session.identity().user(), "alice");
-    let _ = first.follow().await.unwrap();
+    let _ = first.follow_events().await.unwrap();
     assert!(session.has_ended() && look_up(&second, &id.key(), AT_START).await.unwrap().is_none());
 }
 
@@ -374,7 +374,7 @@ async fn all_sessions_are_loaded_at_the_start() {
     let of_one = third.list(&sign_in("b").user);
     assert_eq!(of_one.len(), 3);
     assert!(of_one.iter().all(|one| Arc::ptr_eq(&one.identity(), &of_one[0].identity())), "the identity is not shared");
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     assert_eq!(third.load_all().await, Err(Unavailable));
     let ended = third.end(&third.find(&further, clock.now()).unwrap(), EndCause::Logout).await.unwrap();
     assert!(!ended.confirmed);
@@ -406,12 +406,12 @@ async fn an_unconfirmed_end_survives_a_crash() {
         open(&first, "b", beginning()).await,
         open(&first, "c", beginning()).await,
     ];
-    store.becomes(Mood::Down);
+    store.set_mode(FaultMode::Down);
     assert!(!first.end(&ends.session, EndCause::Logout).await.unwrap().confirmed);
-    first.owe_end_of(&[unknown.id.key()], beginning()).await;
+    first.schedule_end_of(&[unknown.id.key()], beginning()).await;
     drop(first);
 
-    store.becomes(Mood::Sound);
+    store.set_mode(FaultMode::Sound);
     let second = table_over(Arc::clone(&store));
     second.take_over(pending());
     assert_eq!(second.load_all().await, Ok(1));
@@ -419,7 +419,7 @@ async fn an_unconfirmed_end_survives_a_crash() {
         assert_eq!(look_up(&second, &over.id.key(), beginning()).await.unwrap_err(), Unavailable);
     }
     assert!(second.find(&stays.id.key(), beginning()).is_some());
-    assert_eq!(second.confirm_owed(beginning()).await.len(), 2);
+    assert_eq!(second.retry_unconfirmed(beginning()).await.len(), 2);
     for over in [&ends, &unknown] {
         assert!(!is_kept(&store, &over.id.key()).await);
         assert!(look_up(&second, &over.id.key(), beginning()).await.unwrap().is_none());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::ends::PATIENCE;
+use super::ends::WRITE_TIMEOUT;
 use super::*;
 use crate::session::live::Cut;
 use crate::session::sign_in::SignIn;
@@ -213,7 +213,7 @@ async fn the_ends_of_a_batch_wait_once_and_for_a_limited_time() {
         let holds = sessions.clone().map(|session| session.hold(&Cut::new()).unwrap());
         let stuck = holds.iter().map(|hold| hold.begin_write().unwrap()).collect::<Vec<_>>();
         let end = table.end_all_of(sessions[0].user(), EndCause::Logout);
-        let ended = timeout(PATIENCE + Duration::from_millis(1), end).await.expect("one wait for all").ended;
+        let ended = timeout(WRITE_TIMEOUT + Duration::from_millis(1), end).await.expect("one wait for all").ended;
         assert!(ended.len() == 2 && ended.iter().all(|ended| ended.confirmed && !ended.quiet));
         drop(stuck);
     }

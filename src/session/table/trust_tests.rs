@@ -4,7 +4,7 @@ use super::stored_tests::{HERE, look_up, replicas, table, table_over};
 use super::tests::{AT_START, open};
 use super::*;
 use crate::session::store::End;
-use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::faulty::{FaultMode, FaultyStore};
 
 #[tokio::test]
 async fn after_a_gap_sessions_are_confirmed_before_they_are_served() {
@@ -15,12 +15,12 @@ async fn after_a_gap_sessions_are_confirmed_before_they_are_served() {
         look_up(&second, &stays.id.key(), AT_START).await.unwrap().unwrap();
         assert!(first.end(&ends.session, EndCause::Logout).await.is_some());
         store.lose_events();
-        assert!(second.follow().await.unwrap().is_empty() && !here.has_ended());
-        store.becomes(Mood::Down);
+        assert!(second.follow_events().await.unwrap().is_empty() && !here.has_ended());
+        store.set_mode(FaultMode::Down);
         assert_eq!(look_up(&second, &stays.id.key(), AT_START).await.unwrap_err(), Unavailable);
         assert_eq!(second.confirm_some().await.unwrap_err(), Unavailable);
         assert!(second.len() == 2, "a transient error ends no session");
-        store.becomes(Mood::Sound);
+        store.set_mode(FaultMode::Sound);
         let mut ended = Vec::new();
         if used {
             second.load(&ends.id.key(), HERE, AT_START, &mut ended).await.unwrap();
@@ -41,10 +41,10 @@ async fn after_a_gap_sessions_are_confirmed_before_they_are_served() {
 async fn a_session_that_was_opened_or_loaded_after_the_gap_needs_no_confirmation() {
     let (table, store) = table();
     store.lose_events();
-    assert!(table.follow().await.unwrap().is_empty());
+    assert!(table.follow_events().await.unwrap().is_empty());
     let key = open(&table, "alice", AT_START).await.id.key();
     assert!(table.find(&key, AT_START).is_some());
-    let other = table_over(FaultyStore::over(store.other().replica()));
+    let other = table_over(FaultyStore::wrap(store.other().replica()));
     assert!(look_up(&other, &key, AT_START).await.unwrap().is_some() && other.find(&key, AT_START).is_some());
 }
 

@@ -5,8 +5,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::*;
 use crate::values::escapes::SLASH;
-use crate::values::normal_form::MOST_LEFT_OUT;
-use crate::values::segments::MOST_SEPARATORS;
+use crate::values::normal_form::MAX_LEFT_OUT;
+use crate::values::segments::MAX_SEPARATORS;
 use crate::values::wide_letters::is_unseen;
 
 /// The result that is compared: the canonical path, its three forms, and the common part of the loose form.
@@ -21,7 +21,7 @@ struct Read {
 
 /// The part of a form that is compared.
 fn compared(form: &[u8]) -> Vec<u8> {
-    form.strip_suffix(b"/").unwrap_or(form).iter().copied().take(LONGEST_FORM).collect()
+    form.strip_suffix(b"/").unwrap_or(form).iter().copied().take(MAX_FORM_LENGTH).collect()
 }
 
 fn quickly(raw: &str) -> Option<Read> {
@@ -31,7 +31,7 @@ fn quickly(raw: &str) -> Option<Read> {
         literal: compared(path.literal()),
         strict: compared(path.strict()),
         loose: compared(&path.loose().to_ascii_lowercase()),
-        fork: path.fork().map(<[u8]>::to_ascii_lowercase).filter(|fork| fork.len() <= LONGEST_FORM),
+        fork: path.fork().map(<[u8]>::to_ascii_lowercase).filter(|fork| fork.len() <= MAX_FORM_LENGTH),
     })
 }
 
@@ -55,7 +55,7 @@ fn slowly(raw: &str) -> Option<Read> {
         literal: compared(&once(text.as_bytes(), |byte| !b"/;%?#\\".contains(&byte))?),
         strict: compared(&strict),
         loose: compared(&loose),
-        fork: fork.then_some(loose).filter(|fork| fork.len() <= LONGEST_FORM),
+        fork: fork.then_some(loose).filter(|fork| fork.len() <= MAX_FORM_LENGTH),
         text,
     })
 }
@@ -245,7 +245,7 @@ fn trimmed(name: &[u8]) -> &[u8] {
 /// trims the normalised name, so the results may differ.
 fn has_long_name(raw: &str) -> bool {
     let names = decoded(raw).and_then(|whole| narrowed(&whole)).unwrap_or_default();
-    let is_long = |name: &[u8]| name.len() >= LONGEST_FORM;
+    let is_long = |name: &[u8]| name.len() >= MAX_FORM_LENGTH;
     names.split(is_slash).any(is_long) && raw.contains('%')
 }
 
@@ -258,33 +258,33 @@ fn is_beyond_limits(raw: &str) -> bool {
 fn costly_paths_are_limited() {
     let repeated = |before: &str, piece: &str, count: usize| format!("{before}{}", piece.repeat(count));
     let fine = [
-        ("/a", "%25", MOST_PERCENT),
-        ("/a", "%2525", MOST_PERCENT),
-        ("/a", "/.", MOST_DOTTED - 1),
-        ("/a/./b", "/.git", MOST_DOTTED - 2),
-        ("/a", "/...", MOST_LEFT_OUT),
-        ("/a%20", "/b", MOST_SEPARATORS - 1),
-        ("/a%20", "%2Fb", MOST_SEPARATORS - 1),
+        ("/a", "%25", MAX_PERCENT_SIGNS),
+        ("/a", "%2525", MAX_PERCENT_SIGNS),
+        ("/a", "/.", MAX_DOTTED - 1),
+        ("/a/./b", "/.git", MAX_DOTTED - 2),
+        ("/a", "/...", MAX_LEFT_OUT),
+        ("/a%20", "/b", MAX_SEPARATORS - 1),
+        ("/a%20", "%2Fb", MAX_SEPARATORS - 1),
     ];
     for (before, piece, count) in fine {
         assert!(RequestPath::read(&repeated(before, piece, count)).is_ok(), "{before} {piece} {count}");
     }
     let beyond = [
-        ("/a", "%25", MOST_PERCENT + 1),
-        ("/a", "/.", MOST_DOTTED),
-        ("/a/./b", "/.git", MOST_DOTTED - 1),
-        ("/a", "/...", MOST_LEFT_OUT + 1),
-        ("/a%20", "/b", MOST_SEPARATORS),
-        ("/a%20", "%2Fb", MOST_SEPARATORS),
-        ("/a%20", "%5Cb", MOST_SEPARATORS),
-        ("/a", "%E2%84%80", MOST_SEPARATORS),
+        ("/a", "%25", MAX_PERCENT_SIGNS + 1),
+        ("/a", "/.", MAX_DOTTED),
+        ("/a/./b", "/.git", MAX_DOTTED - 1),
+        ("/a", "/...", MAX_LEFT_OUT + 1),
+        ("/a%20", "/b", MAX_SEPARATORS),
+        ("/a%20", "%2Fb", MAX_SEPARATORS),
+        ("/a%20", "%5Cb", MAX_SEPARATORS),
+        ("/a", "%E2%84%80", MAX_SEPARATORS),
     ];
     for (before, piece, count) in beyond {
         assert!(is_beyond_limits(&repeated(before, piece, count)), "{before} {piece} {count}");
     }
-    let long = repeated("/a%20", "a", LONGEST - 4);
-    assert!(RequestPath::read(&long).is_err() && RequestPath::read(&long[..LONGEST]).is_ok());
-    assert!(RequestPath::read(&repeated("/a", "a", 10 * LONGEST)).is_ok(), "a plain path has no limit here");
+    let long = repeated("/a%20", "a", MAX_PATH_LENGTH - 4);
+    assert!(RequestPath::read(&long).is_err() && RequestPath::read(&long[..MAX_PATH_LENGTH]).is_ok());
+    assert!(RequestPath::read(&repeated("/a", "a", 10 * MAX_PATH_LENGTH)).is_ok(), "a plain path has no limit here");
 }
 
 /// Pieces of paths that programs read in different ways.
@@ -309,7 +309,7 @@ proptest! {
         for (piece, seldom, often) in pieces {
             raw.push_str(&piece.repeat(if seldom == 0 { often } else { 1 }));
         }
-        prop_assume!(raw.len() <= LONGEST);
+        prop_assume!(raw.len() <= MAX_PATH_LENGTH);
         let (quick, slow) = (quickly(&raw), slowly(&raw));
         let agree = quick == slow || has_long_name(&raw) || is_beyond_limits(&raw);
         prop_assert!(agree, "{raw}\n{quick:?}\n{slow:?}");

@@ -4,7 +4,7 @@
 #![no_main]
 
 use exeunt::values::configured_path::ConfiguredPath;
-use exeunt::values::normal_form::LONGEST_FORM;
+use exeunt::values::normal_form::MAX_FORM_LENGTH;
 use exeunt::values::target::Target;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
@@ -24,7 +24,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     for form in [path.literal(), path.strict(), path.loose()] {
         assert!(!form.starts_with(b"//"), "{text}");
         let mut names: Vec<_> = form.split(|&byte| byte == b'/').collect();
-        if form.len() >= LONGEST_FORM {
+        if form.len() >= MAX_FORM_LENGTH {
             // A form ends there, in the middle of a name.
             names.pop();
         }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use exeunt::config::{self, Finding, Look, Machine, ServiceUser};
+use exeunt::config::{self, CheckOptions, Finding, Machine, ServiceUser};
 
 use super::cure::obey;
 
@@ -164,7 +164,7 @@ impl Site {
     }
 
     fn found(&self) -> Vec<Finding> {
-        let look = Look { machine: self.machine.clone(), since: None };
+        let look = CheckOptions { machine: self.machine.clone(), since: None };
         let report = match config::check(&self.path("config.toml"), &look) {
             Ok((_, report)) | Err(report) => report,
         };

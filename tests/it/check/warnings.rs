@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use exeunt::config::{self, Look, Machine, Severity};
+use exeunt::config::{self, CheckOptions, Machine, Severity};
 
 const SOUND: &str = "\
 listen = [\"127.0.0.1:0\"]
@@ -112,7 +112,7 @@ fn warns_of_changed_defaults_that_affect_the_file() {
     let machine = Machine { service: None, resolve, first_port: None, serving: true, state_directory: None };
     let noted = |text: &str, since: Option<&str>| {
         fs::write(&path, text).unwrap();
-        let look = Look { machine: machine.clone(), since: since.map(|since| since.parse().unwrap()) };
+        let look = CheckOptions { machine: machine.clone(), since: since.map(|since| since.parse().unwrap()) };
         let (_, report) = config::check(&path, &look).unwrap();
         let notes = report.findings().iter().filter(|finding| finding.severity == Severity::Note);
         notes.map(|finding| finding.key.clone()).collect::<Vec<_>>().join(" ")

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::failover::hold;
 use super::group::{Node, until};
-use super::{becomes, gateway_with, start};
+use super::{gateway_with, start, wait_for_status};
 use crate::restarts::{sign_in, sign_out, status};
 
 const RANGES: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
@@ -192,8 +192,8 @@ fn a_replica_takes_over_from_a_node_that_is_lost() {
             Some(late) => sign_out(folder, &late),
             None => false,
         });
-        becomes(folder, &inside, 200);
-        becomes(folder, &outside, 401);
+        wait_for_status(folder, &inside, 200);
+        wait_for_status(folder, &outside, 401);
     }
     drop((one, other));
 }
@@ -217,9 +217,9 @@ fn the_slot_of_the_store_moves_to_another_node() {
     }
     cluster.end_move(to);
     for folder in [a.path(), b.path()] {
-        becomes(folder, &known, 200);
-        becomes(folder, &unknown, 200);
-        becomes(folder, &outside, 401);
+        wait_for_status(folder, &known, 200);
+        wait_for_status(folder, &unknown, 200);
+        wait_for_status(folder, &outside, 401);
     }
     drop((one, other));
 }
@@ -238,7 +238,7 @@ fn a_node_is_replaced_by_command_and_back() {
             outside.is_some()
         });
         let outside = outside.unwrap();
-        becomes(b.path(), &outside, 200);
+        wait_for_status(b.path(), &outside, 200);
         assert!(sign_out(b.path(), &outside));
         cluster.fail_over();
         hold([a.path(), b.path()], &inside, &outside);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::group::{Node, primary_with, until};
 use super::sentinels::Sentinels;
-use super::{becomes, gateway_at, start};
+use super::{gateway_at, start, wait_for_status};
 use crate::restarts::{Program, sign_in, sign_out, status, status_of};
 
 /// A primary and two replicas, the Sentinels that look after them, and the folders of two gateways.
@@ -20,9 +20,9 @@ fn looked_after(folder: &Path) -> (Vec<Node>, Sentinels, [tempfile::TempDir; 2])
 /// Who is signed in and who has signed out, at every gateway, once another server has taken over.
 pub(super) fn hold(folders: [&Path; 2], inside: &str, outside: &str) {
     for folder in folders {
-        becomes(folder, inside, 200);
+        wait_for_status(folder, inside, 200);
         never_inside(folder, outside);
-        becomes(folder, outside, 401);
+        wait_for_status(folder, outside, 401);
     }
 }
 
@@ -46,7 +46,7 @@ fn failover_keeps_sessions_and_ends() {
     // They follow each other on the new one.
     until("no sign-in on the new server", || match sign_in(a.path()) {
         Some(late) => {
-            becomes(b.path(), &late, 200);
+            wait_for_status(b.path(), &late, 200);
             sign_out(b.path(), &late) && status(a.path(), &late) == Some(401)
         }
         None => false,

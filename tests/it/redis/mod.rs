@@ -95,7 +95,7 @@ impl Stream {
 }
 
 /// Asks until the answer is this one.
-fn becomes(folder: &Path, cookie: &str, want: u16) {
+fn wait_for_status(folder: &Path, cookie: &str, want: u16) {
     let begun = Instant::now();
     while status(folder, cookie) != Some(want) {
         assert!(begun.elapsed() < PATIENCE, "{:?} and not {want}", status(folder, cookie));
@@ -169,8 +169,8 @@ fn hanging_server_causes_503_and_ends_no_session() {
     let mut stream = Stream::open(b.path(), &cookie);
     server.signal("STOP");
     let begun = Instant::now();
-    becomes(a.path(), &cookie, 503);
-    becomes(b.path(), &cookie, 503);
+    wait_for_status(a.path(), &cookie, 503);
+    wait_for_status(b.path(), &cookie, 503);
     assert!(!sign_out(a.path(), &cookie), "an end that nobody has confirmed is answered as done");
     assert_eq!(sign_in(a.path()), None);
     assert_eq!(status_of(b.path(), "/public", &cookie), Some(200), "public routes go on");
@@ -178,14 +178,14 @@ fn hanging_server_causes_503_and_ends_no_session() {
     assert!(begun.elapsed() >= Duration::from_secs(1), "at once");
     server.signal("CONT");
     // Who wanted to sign out has, as soon as that is possible; who had not, is there again.
-    becomes(b.path(), &cookie, 401);
-    becomes(a.path(), &cookie, 401);
+    wait_for_status(b.path(), &cookie, 401);
+    wait_for_status(a.path(), &cookie, 401);
     let again = one.sign_in();
     assert_eq!(other.status(&again), 200);
     server.signal("STOP");
-    becomes(b.path(), &again, 503);
+    wait_for_status(b.path(), &again, 503);
     server.signal("CONT");
-    becomes(b.path(), &again, 200);
+    wait_for_status(b.path(), &again, 200);
 }
 
 #[test]
@@ -196,11 +196,11 @@ fn empty_server_ends_all_sessions() {
     assert_eq!(other.status(&cookie), 200);
     let mut stream = Stream::open(b.path(), &cookie);
     server.restart_empty();
-    becomes(a.path(), &cookie, 401);
-    becomes(b.path(), &cookie, 401);
+    wait_for_status(a.path(), &cookie, 401);
+    wait_for_status(b.path(), &cookie, 401);
     stream.ends();
     let again = other.sign_in();
-    becomes(a.path(), &again, 200);
+    wait_for_status(a.path(), &again, 200);
 }
 
 #[test]

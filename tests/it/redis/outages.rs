@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::server::RedisServer;
-use super::{Stream, becomes, gateway_at, gateway_on, start, two};
+use super::{Stream, gateway_at, gateway_on, start, two, wait_for_status};
 use crate::nemesis::{Network, Way};
 use crate::restarts::{Program, sign_in, sign_out, status, status_of};
 
@@ -38,9 +38,9 @@ fn gateway_behind_a_bad_network_refuses_sessions_until_it_is_good_again() {
         network.set(Way::Open);
         let begun = Instant::now();
         for folder in [far.path(), near.path()] {
-            becomes(folder, &stays, 200);
-            becomes(folder, &leaves, 401);
-            becomes(folder, &wants_out, 401);
+            wait_for_status(folder, &stays, 200);
+            wait_for_status(folder, &leaves, 401);
+            wait_for_status(folder, &wants_out, 401);
         }
         println!("{way:?}: all is well again after {:?}", begun.elapsed());
     }
@@ -61,8 +61,8 @@ fn an_unconfirmed_end_survives_a_kill_of_its_gateway() {
     network.set(Way::Open);
     let other = Program::start(far.path());
     assert_ne!(status(far.path(), &cookie), Some(200), "the kill has made it forget the end");
-    becomes(near.path(), &cookie, 401);
-    becomes(far.path(), &cookie, 401);
+    wait_for_status(near.path(), &cookie, 401);
+    wait_for_status(far.path(), &cookie, 401);
     drop((one, other));
 }
 
@@ -105,7 +105,7 @@ fn restarted_server_is_asked_once_for_each_session() {
     server.restart_empty();
     std::thread::scope(|scope| {
         for _ in 0..CLIENTS {
-            scope.spawn(|| cookies.iter().for_each(|cookie| becomes(gateway.path(), cookie, 200)));
+            scope.spawn(|| cookies.iter().for_each(|cookie| wait_for_status(gateway.path(), cookie, 200)));
         }
     });
     let calls = calls(&server);

@@ -10,7 +10,7 @@ use exeunt::audit::{Format, LogSettings};
 use exeunt::config::{Settings, StartValues};
 use exeunt::routes::access::Access;
 use exeunt::routes::settings::RouteSettings;
-use exeunt::service::{Applied, Current, NotReloaded, Reloader, Sources};
+use exeunt::service::{ApplyOutcome, Current, NotReloaded, Reloader, Sources};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::harness::{GRACE, Site, settings, users_without};
@@ -26,7 +26,7 @@ fn with(routes: &[RouteSettings]) -> Settings {
 }
 
 async fn reload(site: &Site, settings: Settings) -> (usize, usize) {
-    let Applied { sessions_ended, exchanges_cut, .. } = site.apply(settings, None).await.unwrap();
+    let ApplyOutcome { sessions_ended, exchanges_cut, .. } = site.apply(settings, None).await.unwrap();
     (sessions_ended, exchanges_cut)
 }
 

@@ -98,7 +98,7 @@ async fn only_one_of_many_requests_with_the_same_credentials_checks() {
     drop(other);
     let mut waiting = Box::pin(outcome(others.clone()));
     assert!(waiting.as_mut().now_or_never().is_none());
-    first.tell(&Err(Reason::CredentialsWrong.into()));
+    first.finish(&Err(Reason::CredentialsWrong.into()));
     let told = waiting.await.unwrap().unwrap_err();
     assert_eq!(told.reason, Reason::CredentialsWrong);
     let second = check(&verified, &alice);

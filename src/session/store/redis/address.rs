@@ -6,7 +6,7 @@ use std::sync::Arc;
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult, TlsCertificates};
 use zeroize::Zeroizing;
 
-use super::place::RedisTopology;
+use super::topology::RedisTopology;
 
 /// The schemes of addresses, the scheme for each single server, and the kind of the servers.
 const SCHEMES: [(&str, &str, RedisDeployment); 7] = [
@@ -21,7 +21,7 @@ const SCHEMES: [(&str, &str, RedisDeployment); 7] = [
 /// The default port of a Sentinel.
 const SENTINEL: u16 = 26379;
 /// The maximum number of Sentinels or nodes in an address.
-const MOST: usize = 32;
+const MAX_SERVERS: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RedisDeployment {
@@ -170,7 +170,7 @@ fn several<'a>(scheme: &str, rest: &'a str, kind: RedisDeployment) -> Option<(Ve
         RedisDeployment::Cluster | RedisDeployment::Server => path.is_empty(),
     };
     let hosts: Vec<_> = hosts.split(',').collect();
-    if !is_sound || hosts.len() > MOST || rest.contains('?') || hosts.iter().any(|host| host.is_empty()) {
+    if !is_sound || hosts.len() > MAX_SERVERS || rest.contains('?') || hosts.iter().any(|host| host.is_empty()) {
         return None;
     }
     let has_port = |host: &str| host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(urls("redis+cluster://a:1,b"), ["redis://a:1/", "redis://b/"]);
         let replicas = |text: &str| RedisAddress::parse(text).unwrap().replicas();
         assert_eq!([replicas("redis://a"), replicas("redis+sentinel://a/b"), replicas("redis+cluster://a")], [0, 1, 1]);
-        let many = vec!["a"; MOST + 1].join(",");
+        let many = vec!["a"; MAX_SERVERS + 1].join(",");
         assert_eq!(RedisAddress::parse(&format!("redis+cluster://{many}")), Err(NotAnAddress::Invalid));
     }
 }

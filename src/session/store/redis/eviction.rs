@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::address::RedisAddress;
 
 /// The policy under which a full server refuses writes and evicts nothing.
-const KEEPS_ALL: &str = "noeviction";
+const NO_EVICTION: &str = "noeviction";
 
 /// The policy by which a server evicts keys; `None` if it evicts none.
 pub(super) async fn policy(connection: &mut MultiplexedConnection) -> RedisResult<Option<String>> {
@@ -31,7 +31,7 @@ pub(crate) async fn policy_at(address: &RedisAddress, patience: Duration) -> Opt
 
 fn policy_in(info: &str) -> Option<&str> {
     let policy = info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
-    policy.filter(|policy| *policy != KEEPS_ALL)
+    policy.filter(|policy| *policy != NO_EVICTION)
 }
 
 /// Logs a warning for operators.

@@ -15,8 +15,8 @@ use redis::{AsyncConnectionConfig, FromRedisValue, RedisError, RedisResult, Scri
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::peers::Said;
-use super::place::{RedisTopology, problem};
+use super::peers::Heartbeats;
+use super::topology::{RedisTopology, problem};
 use super::{EVENTS, NotConnected, PREFIX};
 use crate::session::store::Unavailable;
 
@@ -111,16 +111,16 @@ impl Link {
     pub(super) async fn begin(&self) -> Result<(), NotConnected> {
         let first = self.connect(Some(ANSWERING)).await;
         let is_untrusted = first.as_ref().is_err_and(is_untrusted);
-        let Ok(RedisConnection { server, mut redis }) = self.noted(first) else {
+        let Ok(RedisConnection { server, mut redis }) = self.log_state(first) else {
             return Err(if is_untrusted { NotConnected::Untrusted } else { NotConnected::Unavailable });
         };
-        self.noted(self.replicated(&mut redis).await).map_err(|Unavailable| NotConnected::TooFewReplicas)?;
-        self.lead_to(&server).await;
+        self.log_state(self.replicated(&mut redis).await).map_err(|Unavailable| NotConnected::TooFewReplicas)?;
+        self.set_server(&server).await;
         Ok(())
     }
 
     /// Whether this is the server that calls go to.
-    pub(super) fn leads_to(&self, server: &ServerIdentity) -> bool {
+    pub(super) fn is_current_server(&self, server: &ServerIdentity) -> bool {
         self.leader.lock().as_ref() == Some(server)
     }
 
@@ -129,7 +129,7 @@ impl Link {
     }
 
     /// Directs all further calls to this server.
-    pub(super) async fn lead_to(&self, server: &ServerIdentity) {
+    pub(super) async fn set_server(&self, server: &ServerIdentity) {
         *self.leader.lock() = Some(Arc::clone(server));
         let mut current = self.current.lock().await;
         if current.1.as_ref().is_some_and(|connection| connection.server != *server) {
@@ -167,19 +167,19 @@ impl Link {
         let mut call = invocation(&code.script);
         arguments(&mut call);
         let answer = self.run(async |connection| call.invoke_async(connection).await).await;
-        let (server, answer) = self.noted(answer)?;
+        let (server, answer) = self.log_state(answer)?;
         if self.replicas > 0 && needs_replicas(&answer) {
-            self.noted(self.confirmed(&server).await)?;
+            self.log_state(self.confirmed(&server).await)?;
         }
         Ok(answer)
     }
 
     /// Reads the heartbeats of all gateways.
-    pub(super) async fn others(&self) -> Result<Said, Unavailable> {
+    pub(super) async fn read_heartbeats(&self) -> Result<Heartbeats, Unavailable> {
         let mut command = cmd("HGETALL");
         command.arg(format!("{PREFIX}r"));
         let said = self.run(async |connection| command.query_async(connection).await).await;
-        self.noted(said).map(|(_, said)| said)
+        self.log_state(said).map(|(_, said)| said)
     }
 
     /// Waits until enough replicas of this server have received everything that was written before.
@@ -193,7 +193,7 @@ impl Link {
             Some(connection) if connection.server == *server => connection,
             Some(_) | None => self.connect(Some(ANSWERING)).await?,
         };
-        if connection.server != *server || !self.leads_to(server) {
+        if connection.server != *server || !self.is_current_server(server) {
             return Err(problem("another server has the session store now"));
         }
         let asked = self.asked.load(Ordering::Acquire);
@@ -211,11 +211,11 @@ impl Link {
         }
         let () = invocation(&self.confirm).invoke_async(connection).await?;
         let replicas: u32 = wait(self.replicas).query_async(connection).await?;
-        self.enough(replicas)
+        self.require_replicas(replicas)
     }
 
     /// An error, unless this number of replicas is enough.
-    pub(super) fn enough(&self, replicas: u32) -> RedisResult<()> {
+    pub(super) fn require_replicas(&self, replicas: u32) -> RedisResult<()> {
         match replicas >= self.replicas {
             true => Ok(()),
             false => Err(problem("fewer replicas have confirmed a write than session.store_replicas says")),
@@ -231,7 +231,7 @@ impl Link {
         let answer = ask(&mut redis).await;
         if answer
             .as_ref()
-            .is_err_and(|error| error.is_unrecoverable_error() || error.is_timeout() || is_elsewhere(error))
+            .is_err_and(|error| error.is_unrecoverable_error() || error.is_timeout() || may_have_moved(error))
         {
             let mut current = self.current.lock().await;
             if current.0 == number {
@@ -239,7 +239,7 @@ impl Link {
             }
         }
         let answer = answer?;
-        match self.leads_to(&server) {
+        match self.is_current_server(&server) {
             true => Ok((server, answer)),
             false => Err(problem("another server has the session store now")),
         }
@@ -251,7 +251,7 @@ impl Link {
             return Ok((*number, connection.clone()));
         }
         let connection = self.connect(Some(ANSWERING)).await?;
-        if !self.leads_to(&connection.server) {
+        if !self.is_current_server(&connection.server) {
             return Err(problem("another server has the session store, and its events are not followed yet"));
         }
         *current = (current.0 + 1, Some(connection.clone()));
@@ -259,7 +259,7 @@ impl Link {
     }
 
     /// Logs when the store begins to fail, and when it answers again.
-    pub(super) fn noted<T>(&self, answer: RedisResult<T>) -> Result<T, Unavailable> {
+    pub(super) fn log_state<T>(&self, answer: RedisResult<T>) -> Result<T, Unavailable> {
         match answer {
             Ok(answer) => {
                 if self.fails.swap(false, Ordering::Relaxed) {
@@ -302,7 +302,7 @@ async fn identity(connection: &mut MultiplexedConnection) -> RedisResult<ServerI
 
 /// Whether the error says that another server has the store, or that this one is loading its data. A new connection may
 /// find the right one.
-fn is_elsewhere(error: &RedisError) -> bool {
+fn may_have_moved(error: &RedisError) -> bool {
     error.is_cluster_error() || matches!(error.code(), Some("READONLY" | "MASTERDOWN" | "LOADING"))
 }
 

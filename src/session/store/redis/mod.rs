@@ -11,11 +11,11 @@ mod eviction;
 mod link;
 mod notes;
 mod peers;
-mod place;
 mod reader;
 mod records;
 #[cfg(test)]
 mod tests;
+mod topology;
 mod upkeep;
 
 use std::sync::Arc;
@@ -29,10 +29,10 @@ pub use self::address::{NotAnAddress, RedisAddress};
 use self::event_id::EventId;
 pub(crate) use self::eviction::policy_at;
 use self::link::{Code, Link};
-pub(crate) use self::peers::LONGEST as LONGEST_STALENESS;
-use self::peers::{Peers, Said};
+pub(crate) use self::peers::MAX_STALENESS;
+use self::peers::{Heartbeats, Peers};
 use self::reader::{EventReader, Recent};
-use self::records::{RecordReply, key, lines, user, word};
+use self::records::{RecordReply, encoded_key, key, lines, user};
 use super::{
     Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, SessionStore, StoreEvent, Trust,
     Unavailable, Use,
@@ -47,14 +47,14 @@ pub(crate) const PREFIX: &str = "{exeunt}:";
 /// The stream of events.
 const EVENTS: &str = "{exeunt}:e";
 /// The maximum number of keys in one call of a script, which blocks the server while it runs.
-const TOGETHER: usize = 1000;
+const BATCH_SIZE: usize = 1000;
 /// The number of checks, at the start, whether the gateway may serve.
-const FIRST_LOOKS: usize = 1000;
+const START_CHECKS: usize = 1000;
 /// The time for which a change of a session waits until the other gateways have read it. After that it is answered
 /// anyway.
-const ACKNOWLEDGING: Duration = Duration::from_millis(500);
+const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_millis(500);
 /// The interval of the checks whether the other gateways have read an event.
-const ASKING: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The scripts. Each begins with `common.lua`.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ struct Scripts {
 impl Scripts {
     /// The time to live of a session on the server, in milliseconds: longer than the longest configurable lifetime. It
     /// only removes sessions that no gateway has ended.
-    const NET: u64 = 366 * 24 * 60 * 60 * 1000;
+    const TIME_TO_LIVE: u64 = 366 * 24 * 60 * 60 * 1000;
     /// The time for which the server remembers that the session with a key has ended, in milliseconds. The second of
     /// two ends waits for the event of the first one, which every gateway has read, or distrusts its table, after a
     /// minute; and a sign-in whose call is late, by seconds, must not come after its end. Nothing else writes a session
@@ -183,7 +183,7 @@ impl RedisStore {
             scripts,
             peers: Peers::new(own),
             recent: Recent::default(),
-            trust: Arc::new(Trust::not_yet(staleness)),
+            trust: Arc::new(Trust::untrusted(staleness)),
             staleness,
             clock,
         };
@@ -192,11 +192,11 @@ impl RedisStore {
 
     /// Waits, for a limited time, until the table is trusted for the first time.
     pub async fn first_trusted(&self) {
-        for _ in 0..FIRST_LOOKS {
+        for _ in 0..START_CHECKS {
             if self.shared.trust.holds_at(self.shared.clock.now()) {
                 return;
             }
-            tokio::time::sleep(ASKING).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -204,28 +204,28 @@ impl RedisStore {
     pub async fn leave(&self) {
         // Events are not followed any more, so the lock is free.
         let left = self.reader.lock().await.leave(&self.shared).await;
-        let _ = self.shared.link.noted(left);
+        let _ = self.shared.link.log_state(left);
     }
 
     /// Waits until every gateway that still serves has read this event. `said` are the heartbeats after the event.
-    async fn known(&self, event: Option<EventId>, said: Said) -> Result<(), Unavailable> {
+    async fn known(&self, event: Option<EventId>, said: Heartbeats) -> Result<(), Unavailable> {
         let RedisState { link, peers, clock, .. } = &self.shared;
         peers.note(said, clock.now());
         let Some(event) = event else { return Ok(()) };
         while !peers.have_read(event, clock.now()) {
             let _asking = self.asking.lock().await;
             if !peers.have_read(event, clock.now()) {
-                tokio::time::sleep(ASKING).await;
-                peers.note(link.others().await?, clock.now());
+                tokio::time::sleep(POLL_INTERVAL).await;
+                peers.note(link.read_heartbeats().await?, clock.now());
             }
         }
         Ok(())
     }
 
     /// Like [`Self::known`], with a timeout, for changes that others may miss for a while without letting anyone in.
-    async fn known_soon(&self, event: &str, said: Said) {
+    async fn known_soon(&self, event: &str, said: Heartbeats) {
         let known = self.known(EventId::parse(event), said);
-        if timeout(ACKNOWLEDGING, known).await.is_err() {
+        if timeout(ACKNOWLEDGEMENT_TIMEOUT, known).await.is_err() {
             tracing::debug!("another gateway on the session store has not read a change of this one yet");
         }
     }
@@ -234,7 +234,7 @@ impl RedisStore {
     async fn insert(&self, record: Record) -> Result<bool, Unavailable> {
         let Record { name, further, user: whose, created, last_seen, version, about, jar } = record;
         let arguments = |call: &mut redis::ScriptInvocation<'_>| {
-            call.arg(word(&name)).arg(Scripts::NET).arg(lines(&further)).arg(user(&whose));
+            call.arg(encoded_key(&name)).arg(Scripts::TIME_TO_LIVE).arg(lines(&further)).arg(user(&whose));
             call.arg(created.0).arg(last_seen.0).arg(version).arg(about).arg(jar);
         };
         self.shared.link.call(&self.shared.scripts.open, arguments).await
@@ -268,13 +268,13 @@ const WON: u8 = 1;
 const USED: u8 = 2;
 
 /// The server's cursor of a scan, if it was issued by this server.
-fn place_in(cursor: &[u8], server: &str) -> Option<u64> {
+fn cursor_of(cursor: &[u8], server: &str) -> Option<u64> {
     let (number, of) = cursor.split_first_chunk()?;
     (of == server.as_bytes()).then(|| u64::from_be_bytes(*number))
 }
 
 fn keys_of(call: &mut redis::ScriptInvocation<'_>, keys: &[SessionKey]) {
-    keys.iter().for_each(|key| _ = call.arg(word(key)));
+    keys.iter().for_each(|key| _ = call.arg(encoded_key(key)));
 }
 
 #[async_trait]
@@ -293,7 +293,7 @@ impl SessionStore for RedisStore {
 
     async fn load_many(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable> {
         let mut found = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(TOGETHER) {
+        for keys in keys.chunks(BATCH_SIZE) {
             found.extend(self.load_some(keys).await?);
         }
         Ok(found)
@@ -310,7 +310,7 @@ impl SessionStore for RedisStore {
         let RedisState { link, scripts, .. } = &self.shared;
         // The cursor of a scan is only valid on the server that issued it.
         let server = link.server().ok_or(Unavailable)?;
-        let cursor = from.map(|Cursor(bytes)| place_in(&bytes, &server).ok_or(Unavailable)).transpose()?;
+        let cursor = from.map(|Cursor(bytes)| cursor_of(&bytes, &server).ok_or(Unavailable)).transpose()?;
         let arguments = |call: &mut redis::ScriptInvocation<'_>| _ = call.arg(cursor.unwrap_or_default()).arg(about);
         let (next, names): (u64, Vec<String>) = link.call(&scripts.scan, arguments).await?;
         let names = names.iter().filter_map(|name| name.get(PREFIX.len() + 2..));
@@ -321,9 +321,9 @@ impl SessionStore for RedisStore {
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable> {
-        for uses in uses.chunks(TOGETHER) {
+        for uses in uses.chunks(BATCH_SIZE) {
             let pairs = |call: &mut redis::ScriptInvocation<'_>| {
-                uses.iter().for_each(|used| _ = call.arg(word(&used.session)).arg(used.at.0));
+                uses.iter().for_each(|used| _ = call.arg(encoded_key(&used.session)).arg(used.at.0));
             };
             let _: u8 = self.shared.link.call(&self.shared.scripts.touch, pairs).await?;
         }
@@ -332,9 +332,13 @@ impl SessionStore for RedisStore {
 
     async fn add_key(&self, session: &SessionKey, HostKey { key, host }: HostKey) -> Result<bool, Unavailable> {
         let arguments = |call: &mut redis::ScriptInvocation<'_>| {
-            call.arg(self.shared.peers.own()).arg(word(session)).arg(word(&key)).arg(&*host).arg(Scripts::NET);
+            call.arg(self.shared.peers.own_name())
+                .arg(encoded_key(session))
+                .arg(encoded_key(&key))
+                .arg(&*host)
+                .arg(Scripts::TIME_TO_LIVE);
         };
-        let (added, said, event): (bool, Said, String) =
+        let (added, said, event): (bool, Heartbeats, String) =
             self.shared.link.call(&self.shared.scripts.add_key, arguments).await?;
         self.known_soon(&event, said).await;
         Ok(added)
@@ -342,9 +346,9 @@ impl SessionStore for RedisStore {
 
     async fn set_jar(&self, session: &SessionKey, version: u32, jar: &[u8]) -> Result<JarWrite, Unavailable> {
         let arguments = |call: &mut redis::ScriptInvocation<'_>| {
-            call.arg(self.shared.peers.own()).arg(word(session)).arg(version).arg(jar);
+            call.arg(self.shared.peers.own_name()).arg(encoded_key(session)).arg(version).arg(jar);
         };
-        let (written, said, event): (u8, Said, String) =
+        let (written, said, event): (u8, Heartbeats, String) =
             self.shared.link.call(&self.shared.scripts.set_jar, arguments).await?;
         self.known_soon(&event, said).await;
         Ok(match written {
@@ -356,9 +360,9 @@ impl SessionStore for RedisStore {
 
     async fn set_about(&self, session: &SessionKey, about: &[u8]) -> Result<bool, Unavailable> {
         let arguments = |call: &mut redis::ScriptInvocation<'_>| {
-            call.arg(self.shared.peers.own()).arg(word(session)).arg(about);
+            call.arg(self.shared.peers.own_name()).arg(encoded_key(session)).arg(about);
         };
-        let (is_there, said, event): (bool, Said, String) =
+        let (is_there, said, event): (bool, Heartbeats, String) =
             self.shared.link.call(&self.shared.scripts.set_about, arguments).await?;
         self.known_soon(&event, said).await;
         Ok(is_there)
@@ -366,14 +370,14 @@ impl SessionStore for RedisStore {
 
     async fn end(&self, sessions: &[SessionKey]) -> Result<Vec<End>, Unavailable> {
         let RedisState { link, scripts, peers, recent, clock, .. } = &self.shared;
-        recent.note(sessions.iter().map(word), clock.now());
+        recent.note(sessions.iter().map(encoded_key), clock.now());
         let mut ends = Vec::with_capacity(sessions.len());
-        for sessions in sessions.chunks(TOGETHER) {
+        for sessions in sessions.chunks(BATCH_SIZE) {
             let arguments = |call: &mut redis::ScriptInvocation<'_>| {
-                call.arg(peers.own()).arg(Scripts::REMEMBERED);
+                call.arg(peers.own_name()).arg(Scripts::REMEMBERED);
                 keys_of(call, sessions);
             };
-            let (said, done): (Said, Vec<EndReply>) = link.call(&scripts.end, arguments).await?;
+            let (said, done): (Heartbeats, Vec<EndReply>) = link.call(&scripts.end, arguments).await?;
             self.known(done.iter().filter_map(|(_, event)| EventId::parse(event)).max(), said).await?;
             ends.extend(done.iter().map(|(what, _)| end_of(*what)));
         }
@@ -383,10 +387,11 @@ impl SessionStore for RedisStore {
     async fn end_all_of(&self, whose: &UserKey) -> Result<Vec<Record>, Unavailable> {
         let RedisState { link, scripts, peers, recent, clock, .. } = &self.shared;
         let arguments = |call: &mut redis::ScriptInvocation<'_>| {
-            call.arg(peers.own()).arg(Scripts::REMEMBERED).arg(user(whose));
+            call.arg(peers.own_name()).arg(Scripts::REMEMBERED).arg(user(whose));
         };
-        let (said, last, ended): (Said, String, Vec<RecordReply>) = link.call(&scripts.end_all_of, arguments).await?;
-        recent.note(ended.iter().map(|RecordReply(record)| word(&record.name)), clock.now());
+        let (said, last, ended): (Heartbeats, String, Vec<RecordReply>) =
+            link.call(&scripts.end_all_of, arguments).await?;
+        recent.note(ended.iter().map(|RecordReply(record)| encoded_key(&record.name)), clock.now());
         self.known(EventId::parse(&last), said).await?;
         Ok(ended.into_iter().map(|RecordReply(record)| record).collect())
     }
@@ -394,9 +399,9 @@ impl SessionStore for RedisStore {
     async fn end_if_idle(&self, sessions: &[SessionKey], cut_off: WallTime) -> Result<Vec<IdleEnd>, Unavailable> {
         let RedisState { link, scripts, peers, .. } = &self.shared;
         let mut ends = Vec::with_capacity(sessions.len());
-        for sessions in sessions.chunks(TOGETHER) {
+        for sessions in sessions.chunks(BATCH_SIZE) {
             let arguments = |call: &mut redis::ScriptInvocation<'_>| {
-                call.arg(peers.own()).arg(Scripts::REMEMBERED).arg(cut_off.0);
+                call.arg(peers.own_name()).arg(Scripts::REMEMBERED).arg(cut_off.0);
                 keys_of(call, sessions);
             };
             // No client was told that these sessions have ended, so the call does not wait for the other gateways.
@@ -411,7 +416,7 @@ impl SessionStore for RedisStore {
 
     async fn use_keys(&self, keys: &MacKeys) -> Result<bool, Unavailable> {
         let RedisState { link, scripts, peers, .. } = &self.shared;
-        match begin(link, scripts, peers.own(), keys).await {
+        match begin(link, scripts, peers.own_name(), keys).await {
             Ok(_) => Ok(true),
             Err(NotConnected::OtherKeys) => Ok(false),
             Err(NotConnected::Unavailable | NotConnected::Untrusted | NotConnected::TooFewReplicas) => Err(Unavailable),
@@ -440,7 +445,7 @@ impl SessionStore for RedisStore {
 
     async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable> {
         let events = self.reader.lock().await.next(&self.shared).await;
-        self.shared.link.noted(events)
+        self.shared.link.log_state(events)
     }
 
     fn trust(&self) -> Arc<Trust> {

@@ -9,9 +9,9 @@ use crate::session::store::{Note, NoteKind, Unavailable};
 use crate::values::time::WallTime;
 
 /// The maximum number of notes of one kind. The oldest are removed.
-const MOST: usize = 20_000;
+const MAX_NOTES: usize = 20_000;
 /// The maximum number of notes in one call of a script, which blocks the server while it runs.
-const TOGETHER: usize = 500;
+const BATCH_SIZE: usize = 500;
 
 /// The key, the time and the content of a note.
 type NoteFields = (Vec<u8>, u64, Vec<u8>);
@@ -24,9 +24,9 @@ impl RedisState {
     pub(super) async fn put_notes(&self, notes: &[Note]) -> Result<(), Unavailable> {
         for kind in [NoteKind::Debt, NoteKind::Learned] {
             let of_kind: Vec<_> = notes.iter().filter(|note| note.kind == kind).collect();
-            for some in of_kind.chunks(TOGETHER) {
+            for some in of_kind.chunks(BATCH_SIZE) {
                 let arguments = |call: &mut redis::ScriptInvocation<'_>| {
-                    call.arg(self.peers.own()).arg(kind as u8).arg(MOST);
+                    call.arg(self.peers.own_name()).arg(kind as u8).arg(MAX_NOTES);
                     some.iter().for_each(|note| _ = call.arg(note.at.0).arg(&*note.key).arg(&*note.content));
                 };
                 let _: String = self.link.call(&self.scripts.put_notes, arguments).await?;
@@ -38,7 +38,7 @@ impl RedisState {
     pub(super) async fn notes(&self, kind: NoteKind, most: usize) -> Result<Vec<Note>, Unavailable> {
         let mut notes = Vec::new();
         while notes.len() < most {
-            let wanted = TOGETHER.min(most - notes.len());
+            let wanted = BATCH_SIZE.min(most - notes.len());
             let arguments =
                 |call: &mut redis::ScriptInvocation<'_>| _ = call.arg(kind as u8).arg(notes.len()).arg(wanted);
             let some: Vec<NoteFields> = self.link.call(&self.scripts.notes, arguments).await?;

@@ -16,13 +16,13 @@ use crate::values::time::Moment;
 /// The heartbeat of a gateway that has stopped: no other gateway waits for it.
 pub(super) const LEFT: &str = "left";
 /// After this multiple of `staleness` without a new heartbeat, a gateway is removed from the server.
-const FORGOTTEN: u32 = 10;
+const REMOVE_AFTER: u32 = 10;
 
 /// The maximum of `staleness`.
-pub(crate) const LONGEST: Duration = Duration::from_secs(60);
+pub(crate) const MAX_STALENESS: Duration = Duration::from_secs(60);
 
 /// Heartbeats by the names of gateways.
-pub(super) type Said = HashMap<String, String>;
+pub(super) type Heartbeats = HashMap<String, String>;
 
 #[derive(Debug)]
 pub(super) struct Peers {
@@ -44,13 +44,13 @@ impl Peers {
     }
 
     /// The name of this gateway on the store.
-    pub(super) fn own(&self) -> &str {
+    pub(super) fn own_name(&self) -> &str {
         &self.own
     }
 
     /// Records the heartbeats of all gateways on the server. A known gateway that is missing is kept: the server may
     /// have lost its data while that gateway still serves.
-    pub(super) fn note(&self, said: Said, now: Moment) {
+    pub(super) fn note(&self, said: Heartbeats, now: Moment) {
         let mut others = self.others.lock();
         for (name, said) in said.into_iter().filter(|(name, _)| *name != self.own) {
             let peer = others.entry(name).or_insert_with(|| PeerGateway { said: String::new(), since: now });
@@ -58,14 +58,14 @@ impl Peers {
                 *peer = PeerGateway { said, since: now };
             }
         }
-        others.retain(|_, peer| now.duration_since(peer.since) < peer.staleness() * (FORGOTTEN + 1));
+        others.retain(|_, peer| now.duration_since(peer.since) < peer.staleness() * (REMOVE_AFTER + 1));
     }
 
     /// Forgets which events the others have read, on another server: they say it again there. How long each one serves
     /// without a heartbeat is not forgotten.
     pub(super) fn forget_reads(&self) {
         for peer in self.others.lock().values_mut().filter(|peer| peer.said != LEFT) {
-            peer.said = saying(EventId::default(), 0, peer.staleness());
+            peer.said = heartbeat_value(EventId::default(), 0, peer.staleness());
         }
     }
 
@@ -81,7 +81,8 @@ impl Peers {
     /// The gateways that have been silent for long, with their last heartbeats.
     pub(super) fn forgotten(&self, now: Moment) -> Vec<(String, String)> {
         let others = self.others.lock();
-        let silent = others.iter().filter(|(_, peer)| now.duration_since(peer.since) >= peer.staleness() * FORGOTTEN);
+        let silent =
+            others.iter().filter(|(_, peer)| now.duration_since(peer.since) >= peer.staleness() * REMOVE_AFTER);
         silent.map(|(name, peer)| (name.clone(), peer.said.clone())).collect()
     }
 }
@@ -89,7 +90,7 @@ impl Peers {
 impl PeerGateway {
     /// The setting of that gateway: each may have another one.
     fn staleness(&self) -> Duration {
-        said_for(&self.said).unwrap_or(LONGEST).min(LONGEST)
+        staleness_of(&self.said).unwrap_or(MAX_STALENESS).min(MAX_STALENESS)
     }
 
     fn has_read(&self, event: EventId) -> bool {
@@ -99,14 +100,14 @@ impl PeerGateway {
 }
 
 /// The time for which a gateway trusts its table after this heartbeat.
-pub(super) fn said_for(said: &str) -> Option<Duration> {
+pub(super) fn staleness_of(said: &str) -> Option<Duration> {
     let millis = said.split(' ').nth(2).and_then(|millis| millis.parse().ok());
     millis.map(Duration::from_millis)
 }
 
 /// The heartbeat of this gateway: the last event that it has read, a counter, and the time in milliseconds for which it
 /// trusts its table afterwards.
-pub(super) fn saying(read: EventId, count: u64, staleness: Duration) -> String {
+pub(super) fn heartbeat_value(read: EventId, count: u64, staleness: Duration) -> String {
     format!("{read} {count} {}", staleness.as_millis())
 }
 
@@ -122,7 +123,7 @@ mod tests {
         EventId::parse(&format!("{number}-1")).unwrap()
     }
 
-    fn said(entries: &[(&str, &str)]) -> Said {
+    fn said(entries: &[(&str, &str)]) -> Heartbeats {
         entries.iter().map(|(name, said)| ((*name).to_owned(), (*said).to_owned())).collect()
     }
 
@@ -152,7 +153,7 @@ mod tests {
     fn a_silent_gateway_no_longer_serves_and_one_with_heartbeats_does() {
         let peers = Peers::new("me".into());
         for second in 10..20 {
-            let busy = saying(event(1), second.into(), Duration::from_secs(5));
+            let busy = heartbeat_value(event(1), second.into(), Duration::from_secs(5));
             peers.note(said(&[("busy", &busy), ("patient", "1-1 1 9000"), ("unreadable", "?")]), at(second));
         }
         peers.note(said(&[]), at(20));

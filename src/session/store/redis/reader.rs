@@ -18,15 +18,15 @@ use tokio::time::timeout;
 use super::event_id::EventId;
 use super::eviction;
 use super::link::{self, ServerIdentity, invocation, timed_out};
-use super::peers::{LEFT, Said, saying};
-use super::place::problem;
+use super::peers::{Heartbeats, LEFT, heartbeat_value};
 use super::records::key;
+use super::topology::problem;
 use super::{EVENTS, PREFIX, RedisState, Scripts};
 use crate::session::store::StoreEvent;
 use crate::values::time::Moment;
 
 /// The maximum number of events in one answer.
-const AT_ONCE: usize = 1000;
+const MAX_EVENTS: usize = 1000;
 
 /// The state of the reader.
 #[derive(Debug)]
@@ -51,14 +51,14 @@ type EventFields = HashMap<String, String>;
 /// The events of each stream; `None` if there are none.
 type StreamEvents = Option<Vec<(String, Vec<(EventId, EventFields)>)>>;
 /// The answer to one round of commands.
-struct Answer {
-    beat: Beat,
+struct RoundReply {
+    beat: HeartbeatReply,
     /// The number of replicas that have the heartbeat.
     replicas: u32,
     read: StreamEvents,
 }
 
-impl FromRedisValue for Answer {
+impl FromRedisValue for RoundReply {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         let (beat, replicas, read) = match value {
             Value::Array(ref answers) if answers.len() == 2 => {
@@ -72,7 +72,7 @@ impl FromRedisValue for Answer {
 }
 
 /// The first event of the stream, the last one, the heartbeats of all gateways, and the history of the server's data.
-type Beat = (EventId, EventId, Said, String);
+type HeartbeatReply = (EventId, EventId, Heartbeats, String);
 
 impl EventReader {
     /// A reader of the events after this one.
@@ -113,14 +113,14 @@ impl EventReader {
         let wait = if hurries { Duration::from_millis(1) } else { shared.staleness / 5 };
         self.count += 1;
         let commands = self.commands(shared, wait);
-        let answer = timeout(wait + shared.staleness, commands.query_async::<Answer>(&mut connection));
-        let Answer { beat, replicas, read } = answer.await.unwrap_or_else(|_| Err(timed_out()))?;
+        let answer = timeout(wait + shared.staleness, commands.query_async::<RoundReply>(&mut connection));
+        let RoundReply { beat, replicas, read } = answer.await.unwrap_or_else(|_| Err(timed_out()))?;
         let (first, last, said, history) = beat;
         // With the next connection it is another server.
         if !server.contains(&history) {
             return Err(problem("the session store was a replica meanwhile"));
         }
-        shared.link.enough(replicas)?;
+        shared.link.require_replicas(replicas)?;
         shared.peers.note(said, shared.clock.now());
         let missed = first > self.read || last < self.read;
         if missed {
@@ -131,7 +131,7 @@ impl EventReader {
         let mut told = Vec::from_iter(std::mem::take(&mut self.gap).then_some(StoreEvent::Gap));
         for (id, fields) in read.into_iter().flatten().flat_map(|(_, events)| events) {
             self.read = self.read.max(id);
-            if fields.get("r").is_some_and(|by| by != shared.peers.own()) {
+            if fields.get("r").is_some_and(|by| by != shared.peers.own_name()) {
                 told.extend(event(&fields));
             }
         }
@@ -143,7 +143,7 @@ impl EventReader {
         let beat = commands.cmd("EVALSHA").arg(shared.scripts.beat.script.get_hash()).arg(2).arg(PREFIX).arg(EVENTS);
         // The last event of another server may have a later id than the next one of this server.
         let read = if self.gap { EventId::default() } else { self.read };
-        beat.arg(shared.peers.own()).arg(saying(read, self.count, shared.staleness));
+        beat.arg(shared.peers.own_name()).arg(heartbeat_value(read, self.count, shared.staleness));
         for (name, said) in shared.peers.forgotten(shared.clock.now()) {
             beat.arg(name).arg(said);
         }
@@ -152,7 +152,7 @@ impl EventReader {
             commands.add_command(link::wait(shared.link.replicas()));
         }
         let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-        let read = commands.cmd("XREAD").arg("COUNT").arg(AT_ONCE).arg("BLOCK").arg(wait);
+        let read = commands.cmd("XREAD").arg("COUNT").arg(MAX_EVENTS).arg("BLOCK").arg(wait);
         read.arg("STREAMS").arg(EVENTS).arg(self.read);
         commands
     }
@@ -168,11 +168,11 @@ impl EventReader {
         };
         let (server, connection, eviction) =
             timeout(shared.staleness, ready).await.unwrap_or_else(|_| Err(timed_out()))?;
-        if !shared.link.leads_to(&server) {
+        if !shared.link.is_current_server(&server) {
             tracing::warn!("the session store has restarted, or is another server: every session is confirmed again");
-            shared.recent.again(shared, &connection).await?;
+            shared.recent.repeat(shared, &connection).await?;
             shared.peers.forget_reads();
-            shared.link.lead_to(&server).await;
+            shared.link.set_server(&server).await;
             self.gap = true;
         }
         if eviction != self.eviction {
@@ -197,7 +197,7 @@ impl EventReader {
                 None => shared.link.dedicated().await?.1,
             };
             let mut command = cmd("HSET");
-            command.arg(format!("{PREFIX}r")).arg(shared.peers.own()).arg(LEFT);
+            command.arg(format!("{PREFIX}r")).arg(shared.peers.own_name()).arg(LEFT);
             command.query_async(&mut connection).await
         };
         timeout(shared.staleness, say).await.unwrap_or_else(|_| Err(timed_out()))
@@ -230,24 +230,24 @@ pub(super) struct Recent(parking_lot::Mutex<VecDeque<(Moment, String)>>);
 /// The time for which recent ends are kept.
 const KEPT: Duration = Duration::from_secs(600);
 /// The maximum number of recent ends.
-const MOST: usize = 100_000;
+const MAX_RECENT: usize = 100_000;
 
 impl Recent {
     pub(super) fn note(&self, names: impl Iterator<Item = String>, now: Moment) {
         let mut recent = self.0.lock();
         recent.extend(names.map(|name| (now, name)));
-        let surplus = recent.len().saturating_sub(MOST);
+        let surplus = recent.len().saturating_sub(MAX_RECENT);
         recent.drain(..surplus);
         while recent.front().is_some_and(|(at, _)| now.duration_since(*at) > KEPT) {
             recent.pop_front();
         }
     }
 
-    async fn again(&self, shared: &RedisState, connection: &MultiplexedConnection) -> RedisResult<()> {
+    async fn repeat(&self, shared: &RedisState, connection: &MultiplexedConnection) -> RedisResult<()> {
         let names: Vec<_> = self.0.lock().iter().map(|(_, name)| name.clone()).collect();
-        for names in names.chunks(AT_ONCE) {
+        for names in names.chunks(MAX_EVENTS) {
             let mut call = invocation(&shared.scripts.end.script);
-            call.arg(shared.peers.own()).arg(Scripts::REMEMBERED).arg(names);
+            call.arg(shared.peers.own_name()).arg(Scripts::REMEMBERED).arg(names);
             let _: Value = call.invoke_async(&mut connection.clone()).await?;
         }
         Ok(())

@@ -11,7 +11,7 @@ use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
 /// A session key in base64url, as in the names of the server's keys.
-pub(super) fn word(key: &SessionKey) -> String {
+pub(super) fn encoded_key(key: &SessionKey) -> String {
     BASE64URL_NOPAD.encode(key.as_bytes())
 }
 
@@ -29,7 +29,7 @@ pub(super) fn user(UserKey { source, subject }: &UserKey) -> String {
 pub(super) fn lines(further: &[HostKey]) -> String {
     further.iter().fold(String::new(), |mut lines, HostKey { key, host }| {
         // Writing to a string cannot fail.
-        let _ = writeln!(lines, "{} {host}", word(key));
+        let _ = writeln!(lines, "{} {host}", encoded_key(key));
         lines
     })
 }

@@ -217,9 +217,9 @@ async fn what_was_read_on_another_server_acknowledges_nothing() {
     server.restart_empty();
     told(&one, StoreEvent::Gap).await;
     let said = |own: &str| server.ask(&format!("HGET {PREFIX}r {own}"));
-    assert!(said(one.shared.peers.own()).contains("\r\n0-0 "), "{}", said(one.shared.peers.own()));
+    assert!(said(one.shared.peers.own_name()).contains("\r\n0-0 "), "{}", said(one.shared.peers.own_name()));
     let follows = following(&one, async {
-        while said(one.shared.peers.own()).contains("\r\n0-0 ") {
+        while said(one.shared.peers.own_name()).contains("\r\n0-0 ") {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::link::Code;
-use super::peers::{LEFT, said_for};
-use super::{LONGEST_STALENESS, RedisStore};
+use super::peers::{LEFT, staleness_of};
+use super::{MAX_STALENESS, RedisStore};
 use crate::session::store::Unavailable;
 
 /// The interval of the checks for new heartbeats.
-const LOOKING: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The tolerance for late heartbeats.
-const LATE: Duration = Duration::from_millis(500);
+const TOLERANCE: Duration = Duration::from_millis(500);
 
 impl RedisStore {
     /// Whether any gateway uses the store: whether one writes a new heartbeat within twice its interval.
@@ -19,19 +19,18 @@ impl RedisStore {
     /// [`Unavailable`]: the server does not answer.
     pub(crate) async fn is_in_use(&self) -> Result<bool, Unavailable> {
         let link = &self.shared.link;
-        let mut first = link.others().await?;
+        let mut first = link.read_heartbeats().await?;
         first.retain(|_, said| said != LEFT);
-        let staleness =
-            first.values().map(|said| said_for(said).unwrap_or(LONGEST_STALENESS).min(LONGEST_STALENESS)).max();
+        let staleness = first.values().map(|said| staleness_of(said).unwrap_or(MAX_STALENESS).min(MAX_STALENESS)).max();
         let Some(staleness) = staleness else { return Ok(false) };
-        let mut left = staleness * 2 / 5 + LATE;
+        let mut left = staleness * 2 / 5 + TOLERANCE;
         while !left.is_zero() {
-            tokio::time::sleep(LOOKING).await;
-            let now = link.others().await?;
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let now = link.read_heartbeats().await?;
             if now.iter().any(|(name, said)| said != LEFT && first.get(name) != Some(said)) {
                 return Ok(true);
             }
-            left = left.saturating_sub(LOOKING);
+            left = left.saturating_sub(POLL_INTERVAL);
         }
         Ok(false)
     }

@@ -18,7 +18,7 @@ use super::records::{SCHEMA, UPGRADES, VERSION};
 const APPLICATION: i64 = 0x4578_6e74;
 
 /// The timeout for a lock of another program, such as one that copies the file (`busy_timeout`).
-const PATIENCE: Duration = Duration::from_secs(1);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The settings of the connection. With `synchronous = FULL` a commit is on the disk when it returns. The last two
 /// protect against damaged and foreign files.
@@ -86,7 +86,7 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, StoreProblem> {
     let problem = |error: Error| StoreProblem::of(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(problem)?;
-    connection.busy_timeout(PATIENCE).map_err(problem)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(problem)?;
     connection.set_prepared_statement_cache_capacity(32);
     // SQLite opens a file without write permission read-only, without an error.
     if connection.is_readonly("main").map_err(problem)? {

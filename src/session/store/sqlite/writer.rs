@@ -15,7 +15,7 @@ use crate::session::store::Unavailable;
 /// The capacity of the queue. Beyond it calls fail at once.
 const WAITING: usize = 4096;
 /// The maximum number of calls in one transaction.
-const TOGETHER: usize = 1024;
+const BATCH_SIZE: usize = 1024;
 
 /// The handle of the thread.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl StoreWriter {
         let last_error = Arc::<Mutex<Option<Error>>>::default();
         let errors = Arc::clone(&last_error);
         let thread = std::thread::Builder::new().name("sessions".to_owned()).spawn(move || {
-            work_off(connection, waiting, &errors);
+            run_calls(connection, waiting, &errors);
             drop(lock);
         })?;
         Ok(Self { calls: Some(calls), thread: Some(thread), last_error })
@@ -98,9 +98,9 @@ impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> StoreCall for Qu
     }
 }
 
-fn work_off(mut file: Connection, mut waiting: mpsc::Receiver<Box<dyn StoreCall>>, errors: &Mutex<Option<Error>>) {
-    let mut calls = Vec::with_capacity(TOGETHER);
-    while waiting.blocking_recv_many(&mut calls, TOGETHER) > 0 {
+fn run_calls(mut file: Connection, mut waiting: mpsc::Receiver<Box<dyn StoreCall>>, errors: &Mutex<Option<Error>>) {
+    let mut calls = Vec::with_capacity(BATCH_SIZE);
+    while waiting.blocking_recv_many(&mut calls, BATCH_SIZE) > 0 {
         // The caller of a call that timed out retries, so carrying it out as well would do the work twice.
         calls.retain(|call| call.is_awaited());
         if commit(&mut file, &mut calls).is_ok() {

@@ -7,22 +7,22 @@ use crate::values::time::Clock;
 
 /// Limits how often an event is logged, and counts the occurrences in between.
 #[derive(Debug, Default)]
-pub(super) struct SparseLog {
+pub(super) struct RateLimitedLog {
     silent_until_ms: AtomicU64,
     unsaid: AtomicU64,
 }
 
 /// The minimum interval between two lines.
-const ONE_LINE_IN: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(10);
 
-impl SparseLog {
+impl RateLimitedLog {
     /// Counts an occurrence. If a line is due, returns the number of occurrences since the last line, this one
     /// included.
     pub(super) fn due(&self, clock: &Clock) -> Option<u64> {
         self.unsaid.fetch_add(1, Ordering::Relaxed);
         let now = clock.now();
         let until = self.silent_until_ms.load(Ordering::Relaxed);
-        let next = (now + ONE_LINE_IN).millis();
+        let next = (now + INTERVAL).millis();
         let turn = now.millis() >= until
             && self.silent_until_ms.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         turn.then(|| self.unsaid.swap(0, Ordering::Relaxed))
@@ -36,10 +36,10 @@ mod tests {
     #[test]
     fn repeated_events_are_one_line() {
         let (clock, clock_handle) = Clock::manual();
-        let log = SparseLog::default();
+        let log = RateLimitedLog::default();
         assert_eq!(log.due(&clock), Some(1));
         assert_eq!((0..1000).filter_map(|_| log.due(&clock)).count(), 0);
-        clock_handle.advance(ONE_LINE_IN);
+        clock_handle.advance(INTERVAL);
         assert_eq!(log.due(&clock), Some(1001));
     }
 }

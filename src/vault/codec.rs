@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 /// The current version of the format.
 const FORM: u8 = 1;
 /// The maximum number of entries of a list: far more than the limits of a vault allow.
-const MOST_ENTRIES: u64 = 1024;
+const MAX_ENTRIES: u64 = 1024;
 
 /// A serialiser. Its output is secret, so it is overwritten when it is dropped.
 pub(super) struct Encoder(Zeroizing<Vec<u8>>);
@@ -63,7 +63,7 @@ impl<'a> Decoder<'a> {
     }
 
     pub(super) fn list<E>(&mut self, mut entry: impl FnMut(&mut Self) -> Option<E>) -> Option<Vec<E>> {
-        let count = self.number().filter(|count| *count <= MOST_ENTRIES)?;
+        let count = self.number().filter(|count| *count <= MAX_ENTRIES)?;
         (0..count).map(|_| entry(self)).collect()
     }
 

@@ -38,7 +38,7 @@ pub(super) struct HandOverRequest {
 
 /// A browser that returns to the requesting host.
 #[derive(Clone, Debug)]
-pub(super) struct Entering {
+pub(super) struct EnterRequest {
     pub(super) code: Option<EnterKey>,
     pub(super) hops: Vec<HopHash>,
     pub(super) next: ReturnTo,

@@ -2,7 +2,7 @@
 
 /// A key of another program.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Foreign {
+pub(crate) struct KeyTranslation {
     /// Its name there.
     pub(crate) word: &'static str,
     /// The table of the key in this configuration; empty for the file itself.
@@ -22,40 +22,40 @@ enum Shape {
     Listen,
 }
 
-const KNOWN: [Foreign; 25] = [
-    foreign("proxy_pass", "route", "upstream", Shape::Text),
-    foreign("upstreams", "route", "upstream", Shape::Text),
-    foreign("reverse_proxy", "route", "upstream", Shape::Text),
-    foreign("forward_to", "route", "upstream", Shape::Text),
-    foreign("backend", "route", "upstream", Shape::Text),
-    foreign("target", "route", "upstream", Shape::Text),
-    foreign("location", "route", "path", Shape::Text),
-    foreign("allowed_groups", "route", "groups", Shape::List),
-    foreign("server_name", "", "hosts", Shape::List),
-    foreign("port", "", "listen", Shape::Listen),
-    foreign("bind", "", "listen", Shape::Listen),
-    foreign("address", "", "listen", Shape::Listen),
-    foreign("http_address", "", "listen", Shape::Listen),
-    foreign("redirect_url", "", "public_url", Shape::Text),
-    foreign("external_url", "", "public_url", Shape::Text),
-    foreign("base_url", "", "public_url", Shape::Text),
-    foreign("root_url", "", "public_url", Shape::Text),
-    foreign("cookie_name", "session", "cookie", Shape::Text),
-    foreign("cookie_samesite", "session", "same_site", Shape::Text),
-    foreign("cookie_expire", "session", "max_lifetime", Shape::Text),
-    foreign("inactivity", "session", "idle_timeout", Shape::Text),
-    foreign("htpasswd_file", "login", "users", Shape::Text),
-    foreign("users_file", "login", "users", Shape::Text),
-    foreign("auth_basic_user_file", "login", "users", Shape::Text),
-    foreign("whitelist_domains", "logout", "allowed_origins", Shape::List),
+const TRANSLATIONS: [KeyTranslation; 25] = [
+    translation("proxy_pass", "route", "upstream", Shape::Text),
+    translation("upstreams", "route", "upstream", Shape::Text),
+    translation("reverse_proxy", "route", "upstream", Shape::Text),
+    translation("forward_to", "route", "upstream", Shape::Text),
+    translation("backend", "route", "upstream", Shape::Text),
+    translation("target", "route", "upstream", Shape::Text),
+    translation("location", "route", "path", Shape::Text),
+    translation("allowed_groups", "route", "groups", Shape::List),
+    translation("server_name", "", "hosts", Shape::List),
+    translation("port", "", "listen", Shape::Listen),
+    translation("bind", "", "listen", Shape::Listen),
+    translation("address", "", "listen", Shape::Listen),
+    translation("http_address", "", "listen", Shape::Listen),
+    translation("redirect_url", "", "public_url", Shape::Text),
+    translation("external_url", "", "public_url", Shape::Text),
+    translation("base_url", "", "public_url", Shape::Text),
+    translation("root_url", "", "public_url", Shape::Text),
+    translation("cookie_name", "session", "cookie", Shape::Text),
+    translation("cookie_samesite", "session", "same_site", Shape::Text),
+    translation("cookie_expire", "session", "max_lifetime", Shape::Text),
+    translation("inactivity", "session", "idle_timeout", Shape::Text),
+    translation("htpasswd_file", "login", "users", Shape::Text),
+    translation("users_file", "login", "users", Shape::Text),
+    translation("auth_basic_user_file", "login", "users", Shape::Text),
+    translation("whitelist_domains", "logout", "allowed_origins", Shape::List),
 ];
 
-const fn foreign(word: &'static str, table: &'static str, key: &'static str, shape: Shape) -> Foreign {
-    Foreign { word, table, key, shape }
+const fn translation(word: &'static str, table: &'static str, key: &'static str, shape: Shape) -> KeyTranslation {
+    KeyTranslation { word, table, key, shape }
 }
 
 /// Keys without a counterpart, with the reason.
-const NEEDLESS: [(&[&str], &str); 4] = [
+const WITHOUT_COUNTERPART: [(&[&str], &str); 4] = [
     (
         &["cookie_secret", "session_secret", "jwt_secret", "secret", "secret_key"],
         "the gateway makes its own keys (see state)",
@@ -72,16 +72,16 @@ const NEEDLESS: [(&[&str], &str); 4] = [
 ];
 
 /// The counterpart of a key of another program.
-pub(crate) fn find(word: &str) -> Option<Foreign> {
-    KNOWN.into_iter().find(|known| known.word == word)
+pub(crate) fn find(word: &str) -> Option<KeyTranslation> {
+    TRANSLATIONS.into_iter().find(|known| known.word == word)
 }
 
 /// Why a key of another program has no counterpart.
-pub(crate) fn needless(word: &str) -> Option<&'static str> {
-    NEEDLESS.iter().find(|(words, _)| words.contains(&word)).map(|(_, why)| *why)
+pub(crate) fn unneeded(word: &str) -> Option<&'static str> {
+    WITHOUT_COUNTERPART.iter().find(|(words, _)| words.contains(&word)).map(|(_, why)| *why)
 }
 
-impl Foreign {
+impl KeyTranslation {
     /// The value in the syntax of this configuration.
     pub(crate) fn value(&self, text: &str) -> String {
         let bare = text.trim_matches(['"', '\'']);
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn every_foreign_key_has_a_counterpart() {
-        for known in KNOWN {
+        for known in TRANSLATIONS {
             let schema = schema::ALL.iter().find(|schema| schema.table == known.table);
             assert!(schema.is_some_and(|schema| schema.keys.contains(&known.key)), "{known:?}");
             assert!(schema::ALL.iter().all(|schema| !schema.keys.contains(&known.word)), "{known:?}");

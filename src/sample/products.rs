@@ -4,7 +4,7 @@ use super::language::ShopLanguage;
 
 /// A good.
 #[derive(Debug)]
-pub(super) struct Good {
+pub(super) struct Product {
     /// Its id in forms and live prices.
     pub(crate) id: &'static str,
     /// Its list price in cents.
@@ -13,7 +13,7 @@ pub(super) struct Good {
     german: [&'static str; 2],
 }
 
-impl Good {
+impl Product {
     /// Its name.
     pub(crate) fn name(&self, language: ShopLanguage) -> &'static str {
         let [name, _] = self.words(language);
@@ -38,38 +38,38 @@ impl Good {
 pub(super) const COUNT: usize = 6;
 
 /// All goods.
-pub(super) const GOODS: [Good; COUNT] = [
-    Good {
+pub(super) const PRODUCTS: [Product; COUNT] = [
+    Product {
         id: "skull",
         cents: 3900,
         english: ["Skull of a jester", "Known well, or so they say. Plaster, hand-painted."],
         german: ["Schädel eines Narren", "Ein guter Bekannter, heißt es. Gips, handbemalt."],
     },
-    Good {
+    Product {
         id: "bear",
         cents: 24900,
         english: ["Bear costume", "For hasty exits. Fits most pursuers."],
         german: ["Bärenkostüm", "Für eilige Abgänge. Passt den meisten Verfolgern."],
     },
-    Good {
+    Product {
         id: "foil",
         cents: 8950,
         english: ["Fencing foil", "Blunt. The poison is not included."],
         german: ["Florett", "Stumpf. Gift ist nicht enthalten."],
     },
-    Good {
+    Product {
         id: "donkey",
         cents: 12000,
         english: ["Donkey's head", "The ears move. Best seen by moonlight."],
         german: ["Eselskopf", "Die Ohren wackeln. Am schönsten bei Mondschein."],
     },
-    Good {
+    Product {
         id: "cauldron",
         cents: 17500,
         english: ["Cauldron", "Seats three. Toil and trouble sold separately."],
         german: ["Hexenkessel", "Für drei Personen. Müh und Plage gesondert erhältlich."],
     },
-    Good {
+    Product {
         id: "handkerchief",
         cents: 1250,
         english: ["Handkerchief with strawberries", "Do not lose it."],
@@ -79,13 +79,13 @@ pub(super) const GOODS: [Good; COUNT] = [
 
 /// The position of a good in the list, by its id.
 pub(super) fn position(id: &str) -> Option<usize> {
-    GOODS.iter().position(|good| good.id == id)
+    PRODUCTS.iter().position(|good| good.id == id)
 }
 
 /// Every good with its price in cents at a tick: around the list price, up and down by at most a tenth, each in its
 /// own rhythm. The same tick has the same prices.
 pub(super) fn prices(tick: u64) -> impl Iterator<Item = (&'static str, u32)> {
-    GOODS.iter().zip(0..).map(move |(good, number)| (good.id, price(good.cents, number, tick)))
+    PRODUCTS.iter().zip(0..).map(move |(good, number)| (good.id, price(good.cents, number, tick)))
 }
 
 /// A triangle wave: from a tenth below to a tenth above and back.
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn prices_move_within_a_tenth_and_repeat() {
-        let listed = |id: &str| GOODS[position(id).unwrap()].cents;
+        let listed = |id: &str| PRODUCTS[position(id).unwrap()].cents;
         for tick in (0..200).chain([u64::MAX]) {
             for (id, cents) in prices(tick) {
                 assert!(cents.abs_diff(listed(id)) <= listed(id) / 10, "{id} {tick} {cents}");

@@ -23,11 +23,11 @@ use crate::values::time::Moment;
 const RECENT: usize = 4096;
 /// The maximum number of unconfirmed logouts whose session could not be loaded. Beyond it, in a longer outage, the
 /// response still says that the end is not confirmed, but it is not retried.
-pub(super) const MOST_UNKNOWN: usize = 10_000;
+pub(super) const MAX_UNKNOWN: usize = 10_000;
 
 /// An end that the store has not confirmed.
 #[derive(Clone, Debug)]
-pub(super) enum Owed {
+pub(super) enum UnconfirmedEnd {
     /// The end of this session.
     Known(Arc<Session>),
     /// The end of the session with this key, which could not be loaded. It is dropped at this moment, when the session
@@ -35,7 +35,7 @@ pub(super) enum Owed {
     Unknown(SessionKey, Moment),
 }
 
-impl Owed {
+impl UnconfirmedEnd {
     fn key(&self) -> SessionKey {
         match self {
             Self::Known(session) => *session.name(),
@@ -46,16 +46,16 @@ impl Owed {
 
 /// The state of an unconfirmed end.
 #[derive(Debug)]
-enum Pending {
+enum PendingState {
     /// The store is being asked.
     Asked,
     /// The store did not confirm it and will be asked again.
-    Owed(Owed),
+    Owed(UnconfirmedEnd),
 }
 
 /// The number of confirmed ends, which a load reads before it asks the store.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark(u64);
+pub(super) struct EndCount(u64);
 
 /// The result of entering a loaded record into the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,19 +71,19 @@ pub(super) enum EntryOutcome<T> {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Dead {
+pub(super) struct EndedSessions {
     state: Mutex<EndedState>,
     settled: Notify,
 }
 
 #[derive(Debug, Default)]
 struct EndedState {
-    pending: HashMap<SessionKey, Pending>,
+    pending: HashMap<SessionKey, PendingState>,
     /// The keys of the sessions whose ends were confirmed last, the most recent at the back.
     recent: VecDeque<SessionKey>,
     /// The number of all ends that were confirmed.
     ended: u64,
-    /// The number of pending [`Owed::Unknown`].
+    /// The number of pending [`UnconfirmedEnd::Unknown`].
     unknown: usize,
 }
 
@@ -97,18 +97,18 @@ impl EndedState {
     }
 
     /// Whether a session with such a key ended after the mark; `None` if that can no longer be determined.
-    fn ended_since(&self, is_one: impl Fn(&SessionKey) -> bool, mark: Mark) -> Option<bool> {
+    fn ended_since(&self, is_one: impl Fn(&SessionKey) -> bool, mark: EndCount) -> Option<bool> {
         let since = usize::try_from(self.ended - mark.0).ok().filter(|since| *since <= self.recent.len())?;
         Some(self.recent.iter().rev().take(since).any(is_one))
     }
 }
 
-impl Dead {
+impl EndedSessions {
     /// Records that these sessions are about to end. To be called before the store is asked.
     pub(super) fn begin(&self, sessions: &[Arc<Session>]) {
         let mut state = self.state.lock();
         for session in sessions {
-            state.pending.insert(*session.name(), Pending::Asked);
+            state.pending.insert(*session.name(), PendingState::Asked);
         }
     }
 
@@ -121,7 +121,7 @@ impl Dead {
     pub(super) fn confirmed<'a>(&self, keys: impl IntoIterator<Item = &'a SessionKey>) {
         let mut state = self.state.lock();
         for key in keys {
-            if let Some(Pending::Owed(Owed::Unknown(..))) = state.pending.remove(key) {
+            if let Some(PendingState::Owed(UnconfirmedEnd::Unknown(..))) = state.pending.remove(key) {
                 state.unknown -= 1;
             }
             state.note(*key);
@@ -131,39 +131,40 @@ impl Dead {
     }
 
     /// Records that the store did not confirm these ends.
-    pub(super) fn owe(&self, ends: impl IntoIterator<Item = Owed>) {
+    pub(super) fn add_unconfirmed(&self, ends: impl IntoIterator<Item = UnconfirmedEnd>) {
         let mut state = self.state.lock();
         for owed in ends {
-            state.unknown += usize::from(matches!(owed, Owed::Unknown(..)));
-            state.pending.insert(owed.key(), Pending::Owed(owed));
+            state.unknown += usize::from(matches!(owed, UnconfirmedEnd::Unknown(..)));
+            state.pending.insert(owed.key(), PendingState::Owed(owed));
         }
         drop(state);
         self.settled.notify_waiters();
     }
 
-    /// Records the ends of the sessions with these keys, which cannot be loaded. Beyond [`MOST_UNKNOWN`] they are not
+    /// Records the ends of the sessions with these keys, which cannot be loaded. Beyond [`MAX_UNKNOWN`] they are not
     /// remembered.
-    pub(super) fn owe_unknown(&self, keys: &[SessionKey], until: Moment) {
+    pub(super) fn add_unknown(&self, keys: &[SessionKey], until: Moment) {
         let mut state = self.state.lock();
         for key in keys {
-            if state.unknown < MOST_UNKNOWN && !state.pending.contains_key(key) {
+            if state.unknown < MAX_UNKNOWN && !state.pending.contains_key(key) {
                 state.unknown += 1;
-                state.pending.insert(*key, Pending::Owed(Owed::Unknown(*key, until)));
+                state.pending.insert(*key, PendingState::Owed(UnconfirmedEnd::Unknown(*key, until)));
             }
         }
     }
 
     /// Takes at most `most` unconfirmed ends for a retry. The caller must then call [`Self::confirmed`] or
-    /// [`Self::owe`] for each.
-    pub(super) fn take_owed(&self, most: usize) -> Vec<Owed> {
+    /// [`Self::add_unconfirmed`] for each.
+    pub(super) fn take_unconfirmed(&self, most: usize) -> Vec<UnconfirmedEnd> {
         let mut state = self.state.lock();
         let mut taken = Vec::new();
-        for pending in state.pending.values_mut().filter(|pending| matches!(pending, Pending::Owed(_))).take(most) {
-            if let Pending::Owed(owed) = std::mem::replace(pending, Pending::Asked) {
+        for pending in state.pending.values_mut().filter(|pending| matches!(pending, PendingState::Owed(_))).take(most)
+        {
+            if let PendingState::Owed(owed) = std::mem::replace(pending, PendingState::Asked) {
                 taken.push(owed);
             }
         }
-        state.unknown -= taken.iter().filter(|owed| matches!(owed, Owed::Unknown(..))).count();
+        state.unknown -= taken.iter().filter(|owed| matches!(owed, UnconfirmedEnd::Unknown(..))).count();
         taken
     }
 
@@ -173,8 +174,8 @@ impl Dead {
     }
 
     /// The current number of confirmed ends.
-    pub(super) fn mark(&self) -> Mark {
-        Mark(self.state.lock().ended)
+    pub(super) fn count(&self) -> EndCount {
+        EndCount(self.state.lock().ended)
     }
 
     /// Calls `enter` for a session with these keys that was loaded or opened after this mark, unless it has ended or
@@ -182,7 +183,7 @@ impl Dead {
     pub(super) fn enter<'k, T>(
         &self,
         keys: impl Iterator<Item = &'k SessionKey> + Clone,
-        mark: Mark,
+        mark: EndCount,
         enter: impl FnOnce() -> T,
     ) -> EntryOutcome<T> {
         let state = self.state.lock();
@@ -198,7 +199,7 @@ impl Dead {
     }
 
     /// Whether the end of the session with this key failed to be confirmed. Waits while the store is being asked.
-    pub(super) async fn is_owed(&self, key: &SessionKey) -> bool {
+    pub(super) async fn is_unconfirmed(&self, key: &SessionKey) -> bool {
         loop {
             let settled = self.settled.notified();
             let mut settled = std::pin::pin!(settled);
@@ -206,8 +207,8 @@ impl Dead {
             settled.as_mut().enable();
             match self.state.lock().pending.get(key) {
                 None => return false,
-                Some(Pending::Owed(_)) => return true,
-                Some(Pending::Asked) => {}
+                Some(PendingState::Owed(_)) => return true,
+                Some(PendingState::Asked) => {}
             }
             settled.await;
         }
@@ -229,27 +230,27 @@ mod tests {
 
     #[test]
     fn an_old_record_never_overtakes_an_end() {
-        let (dead, one, other) = (Dead::default(), session(), session());
-        let before = dead.mark();
-        assert_eq!(dead.enter(of(&one).keys(), before, || 1), EntryOutcome::Entered(1));
-        dead.begin(std::slice::from_ref(&one));
-        assert_eq!(dead.enter(of(&one).keys(), dead.mark(), || 1), EntryOutcome::Unconfirmed);
-        dead.confirmed([one.name()]);
-        assert_eq!(dead.enter(of(&one).keys(), before, || 1), EntryOutcome::Dead);
+        let (ended, one, other) = (EndedSessions::default(), session(), session());
+        let before = ended.count();
+        assert_eq!(ended.enter(of(&one).keys(), before, || 1), EntryOutcome::Entered(1));
+        ended.begin(std::slice::from_ref(&one));
+        assert_eq!(ended.enter(of(&one).keys(), ended.count(), || 1), EntryOutcome::Unconfirmed);
+        ended.confirmed([one.name()]);
+        assert_eq!(ended.enter(of(&one).keys(), before, || 1), EntryOutcome::Dead);
         assert_eq!(
-            dead.enter(of(&other).keys(), before, || 1),
+            ended.enter(of(&other).keys(), before, || 1),
             EntryOutcome::Entered(1),
             "an end concerns only its own session"
         );
-        let after = dead.mark();
-        dead.ended_elsewhere(*other.name());
-        assert_eq!(dead.enter(of(&other).keys(), after, || 1), EntryOutcome::Dead);
+        let after = ended.count();
+        ended.ended_elsewhere(*other.name());
+        assert_eq!(ended.enter(of(&other).keys(), after, || 1), EntryOutcome::Dead);
         for _ in 0..RECENT {
-            dead.ended_elsewhere(record("x").name);
+            ended.ended_elsewhere(record("x").name);
         }
-        assert_eq!(dead.enter(of(&other).keys(), after, || 1), EntryOutcome::Overtaken);
+        assert_eq!(ended.enter(of(&other).keys(), after, || 1), EntryOutcome::Overtaken);
         assert_eq!(
-            dead.enter(of(&other).keys(), dead.mark(), || 1),
+            ended.enter(of(&other).keys(), ended.count(), || 1),
             EntryOutcome::Entered(1),
             "a load that begins now is current"
         );
@@ -258,22 +259,22 @@ mod tests {
     /// The store may have answered the load before it processed the end.
     #[test]
     fn a_load_that_began_while_the_end_was_pending_enters_nothing() {
-        let (dead, one, another) = (Dead::default(), session(), further("shop.test"));
+        let (ended, one, another) = (EndedSessions::default(), session(), further("shop.test"));
         let record = Record { further: vec![another.clone()], ..of(&one) };
-        dead.begin(std::slice::from_ref(&one));
-        let before = dead.mark();
-        dead.confirmed([one.name()]);
-        assert_eq!(dead.enter(record.keys(), before, || 1), EntryOutcome::Dead);
-        dead.owe_unknown(&[another.key], Moment::default());
-        let before = dead.mark();
-        dead.confirmed([&another.key]);
+        ended.begin(std::slice::from_ref(&one));
+        let before = ended.count();
+        ended.confirmed([one.name()]);
+        assert_eq!(ended.enter(record.keys(), before, || 1), EntryOutcome::Dead);
+        ended.add_unknown(&[another.key], Moment::default());
+        let before = ended.count();
+        ended.confirmed([&another.key]);
         assert_eq!(
-            dead.enter(record.keys(), before, || 1),
+            ended.enter(record.keys(), before, || 1),
             EntryOutcome::Dead,
             "by whichever of the keys the session was ended"
         );
         assert_eq!(
-            dead.enter(record.keys(), dead.mark(), || 1),
+            ended.enter(record.keys(), ended.count(), || 1),
             EntryOutcome::Entered(1),
             "a load that begins now is current"
         );
@@ -281,39 +282,42 @@ mod tests {
 
     #[test]
     fn an_unconfirmed_end_is_taken_once_and_found_by_any_key() {
-        let (dead, one) = (Dead::default(), session());
+        let (ended, one) = (EndedSessions::default(), session());
         let another = further("shop.test");
         let further = another.key;
-        dead.begin(std::slice::from_ref(&one));
-        assert!(dead.take_owed(9).is_empty(), "it is being asked for");
-        dead.owe([Owed::Known(Arc::clone(&one))]);
-        dead.owe_unknown(&[further, *one.name()], Moment::default());
+        ended.begin(std::slice::from_ref(&one));
+        assert!(ended.take_unconfirmed(9).is_empty(), "it is being asked for");
+        ended.add_unconfirmed([UnconfirmedEnd::Known(Arc::clone(&one))]);
+        ended.add_unknown(&[further, *one.name()], Moment::default());
         let unknown = Record { further: vec![another], ..record("bob") };
-        assert_eq!(dead.enter(unknown.keys(), dead.mark(), || 1), EntryOutcome::Unconfirmed);
-        assert_eq!((dead.take_owed(1).len(), dead.take_owed(9).len(), dead.take_owed(9).len()), (1, 1, 0));
-        dead.confirmed([one.name(), &further]);
-        assert_eq!(dead.enter(unknown.keys(), dead.mark(), || 1), EntryOutcome::Entered(1));
+        assert_eq!(ended.enter(unknown.keys(), ended.count(), || 1), EntryOutcome::Unconfirmed);
+        assert_eq!(
+            (ended.take_unconfirmed(1).len(), ended.take_unconfirmed(9).len(), ended.take_unconfirmed(9).len()),
+            (1, 1, 0)
+        );
+        ended.confirmed([one.name(), &further]);
+        assert_eq!(ended.enter(unknown.keys(), ended.count(), || 1), EntryOutcome::Entered(1));
     }
 
     #[test]
     fn unconfirmed_ends_are_limited() {
-        let dead = Dead::default();
-        for _ in 0..MOST_UNKNOWN + 9 {
-            dead.owe_unknown(&[record("x").name], Moment::default());
+        let ended = EndedSessions::default();
+        for _ in 0..MAX_UNKNOWN + 9 {
+            ended.add_unknown(&[record("x").name], Moment::default());
         }
-        assert_eq!(dead.take_owed(usize::MAX).len(), MOST_UNKNOWN);
-        dead.owe_unknown(&[record("x").name], Moment::default());
-        assert_eq!(dead.take_owed(usize::MAX).len(), 1, "taken ends no longer count");
+        assert_eq!(ended.take_unconfirmed(usize::MAX).len(), MAX_UNKNOWN);
+        ended.add_unknown(&[record("x").name], Moment::default());
+        assert_eq!(ended.take_unconfirmed(usize::MAX).len(), 1, "taken ends no longer count");
     }
 
     #[tokio::test]
     async fn is_owed_waits_for_the_store() {
-        let (dead, one) = (Dead::default(), session());
-        assert!(!dead.is_owed(one.name()).await);
-        dead.begin(std::slice::from_ref(&one));
-        let mut asks = std::pin::pin!(dead.is_owed(one.name()));
+        let (ended, one) = (EndedSessions::default(), session());
+        assert!(!ended.is_unconfirmed(one.name()).await);
+        ended.begin(std::slice::from_ref(&one));
+        let mut asks = std::pin::pin!(ended.is_unconfirmed(one.name()));
         assert!(futures_util::poll!(asks.as_mut()).is_pending());
-        dead.owe([Owed::Known(Arc::clone(&one))]);
-        assert_eq!((asks.now_or_never(), dead.is_owed(one.name()).now_or_never()), (Some(true), Some(true)));
+        ended.add_unconfirmed([UnconfirmedEnd::Known(Arc::clone(&one))]);
+        assert_eq!((asks.now_or_never(), ended.is_unconfirmed(one.name()).now_or_never()), (Some(true), Some(true)));
     }
 }

@@ -29,7 +29,7 @@ pub(super) enum RedisTopology {
 }
 
 /// A host and a port.
-type Told = (String, u16);
+type HostAndPort = (String, u16);
 
 impl RedisTopology {
     /// Connects to the server that currently has the store.
@@ -54,7 +54,7 @@ impl RedisTopology {
         while let Some(Ok((told, by))) = answers.join_next().await {
             let connected = match told {
                 Ok(told) if !tried.insert(told.clone()) => continue,
-                Ok((host, port)) => primary_at(elsewhere(by.get_connection_info(), host, port), config).await,
+                Ok((host, port)) => primary_at(with_address(by.get_connection_info(), host, port), config).await,
                 Err(error) => Err(error),
             };
             match connected {
@@ -78,7 +78,7 @@ async fn primary_at(info: ConnectionInfo, config: &AsyncConnectionConfig) -> Red
 }
 
 /// The connection settings of another server: the same TLS settings and user as for the one that was asked.
-fn elsewhere(info: &ConnectionInfo, to: String, at: u16) -> ConnectionInfo {
+fn with_address(info: &ConnectionInfo, to: String, at: u16) -> ConnectionInfo {
     let mut addr = info.addr().clone();
     match &mut addr {
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => (*host, *port) = (to, at),
@@ -89,13 +89,13 @@ fn elsewhere(info: &ConnectionInfo, to: String, at: u16) -> ConnectionInfo {
     info.clone().set_addr(addr)
 }
 
-fn briefly() -> AsyncConnectionConfig {
+fn short_timeouts() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_connection_timeout(Some(ANSWERING)).set_response_timeout(Some(ANSWERING))
 }
 
 /// The primary with this name. The Sentinel is asked without a password, and if it requires one, with that of the
 /// servers.
-async fn primary_of(sentinel: &Client, name: &str) -> RedisResult<Told> {
+async fn primary_of(sentinel: &Client, name: &str) -> RedisResult<HostAndPort> {
     let info = sentinel.get_connection_info().clone().set_redis_settings(redis::RedisConnectionInfo::default());
     match ask_sentinel(&Client::open(info)?, name).await {
         Err(error) if error.code() == Some("NOAUTH") => ask_sentinel(&without_database(sentinel)?, name).await,
@@ -110,17 +110,17 @@ fn without_database(sentinel: &Client) -> RedisResult<Client> {
     Client::open(info.set_redis_settings(settings))
 }
 
-async fn ask_sentinel(sentinel: &Client, name: &str) -> RedisResult<Told> {
-    let mut connection = sentinel.get_multiplexed_async_connection_with_config(&briefly()).await?;
+async fn ask_sentinel(sentinel: &Client, name: &str) -> RedisResult<HostAndPort> {
+    let mut connection = sentinel.get_multiplexed_async_connection_with_config(&short_timeouts()).await?;
     let mut command = cmd("SENTINEL");
     command.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
-    let told: Option<Told> = command.query_async(&mut connection).await?;
+    let told: Option<HostAndPort> = command.query_async(&mut connection).await?;
     told.ok_or_else(|| problem("a Sentinel knows no primary of the name in session.store"))
 }
 
 /// The node that has the store, according to this node.
-async fn owner_by(node: &Client) -> RedisResult<Told> {
-    let mut connection = node.get_multiplexed_async_connection_with_config(&briefly()).await?;
+async fn owner_by(node: &Client) -> RedisResult<HostAndPort> {
+    let mut connection = node.get_multiplexed_async_connection_with_config(&short_timeouts()).await?;
     let mut commands = redis::pipe();
     commands.cmd("CLUSTER").arg("KEYSLOT").arg(PREFIX).cmd("CLUSTER").arg("SLOTS");
     let (slot, ranges): (u16, Vec<Vec<Value>>) = commands.query_async(&mut connection).await?;
@@ -138,7 +138,7 @@ async fn owner_by(node: &Client) -> RedisResult<Told> {
 }
 
 /// The host and port of the owner of a range of slots, if `slot` is in it.
-fn owner_in(range: &[Value], slot: u16) -> Option<Told> {
+fn owner_in(range: &[Value], slot: u16) -> Option<HostAndPort> {
     let [first, last, Value::Array(node), ..] = range else { return None };
     let number = |value: &Value| match value {
         Value::Int(number) => u16::try_from(*number).ok(),
