@@ -1,5 +1,6 @@
 //! Checks passwords without letting unauthenticated clients exhaust the CPU: a few at a time, at a lower priority than
-//! the threads that serve requests. A limited number waits in fair shares ([`fair_queue`]); the rest is refused at once.
+//! the threads that serve requests. A limited number waits in fair shares ([`fair_queue`]); the rest is refused at
+//! once.
 //!
 //! [`fair_queue`]: crate::throttle::fair_queue
 

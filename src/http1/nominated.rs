@@ -25,8 +25,8 @@ const FAMILIES: [&str; 5] = ["accept", "access-control-", "content-", "if-", "se
 /// The maximum number of nominated names: each one costs a search through all fields.
 const MAX_NOMINATED: usize = 10;
 
-/// Whether the `Connection` headers of a request name an end-to-end header, an invalid name, or more than [`MAX_NOMINATED`]
-/// names.
+/// Whether the `Connection` headers of a request name an end-to-end header, an invalid name, or more than
+/// [`MAX_NOMINATED`] names.
 pub(crate) fn nominates_end_to_end(headers: &dyn Headers) -> bool {
     // Nearly every request has one of these values.
     let is_usual = |line: &[u8]| line == b"keep-alive" || line == b"close";

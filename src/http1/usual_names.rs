@@ -84,8 +84,8 @@ pub(super) fn usual_name(line: &[u8]) -> Option<(&[u8], u8, KnownName)> {
     equals_lower_case(usual, name).then_some((name, mark, *known))
 }
 
-/// The position of the first colon of a line, if it is in the first [`MAX_NAME_LENGTH`] bytes and in a complete word of eight
-/// bytes. For such short texts this is faster than `memchr`.
+/// The position of the first colon of a line, if it is in the first [`MAX_NAME_LENGTH`] bytes and in a complete word of
+/// eight bytes. For such short texts this is faster than `memchr`.
 fn colon(line: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let (words, _) = line.as_chunks();

@@ -119,8 +119,8 @@ pub(crate) fn path_of(target: &str) -> &str {
     target.split('?').next().unwrap_or_default()
 }
 
-/// Checks a path with an optional query: at most [`MAX_TARGET_LENGTH`] bytes, escaped as in a request line. The error says what
-/// to write.
+/// Checks a path with an optional query: at most [`MAX_TARGET_LENGTH`] bytes, escaped as in a request line. The error
+/// says what to write.
 pub(crate) fn read_target(text: &str) -> Result<Box<str>, AppCallError> {
     if !text.starts_with('/') {
         return Err(AppCallError::NoSlash { target: text.to_owned() });
@@ -178,8 +178,8 @@ impl TokenSource {
         Ok(Self { get, find, field })
     }
 
-    /// The token in an answer, at most [`MAX_TARGET_LENGTH`] bytes. In JSON the match is within a string, whose escapes are
-    /// decoded.
+    /// The token in an answer, at most [`MAX_TARGET_LENGTH`] bytes. In JSON the match is within a string, whose escapes
+    /// are decoded.
     pub(crate) fn find(&self, body: &[u8], is_json: bool) -> Option<String> {
         let captures = self.find.captures(body)?;
         let found = captures.get(1).or_else(|| captures.get(0))?.as_bytes();

@@ -35,8 +35,8 @@ const CONFIRM_BATCH: usize = 5000;
 impl SessionTable {
     /// Loads the session with a key that the table does not have, or that another gateway has changed, for a request
     /// from this address. Afterwards the key is no longer [`super::Lookup::Unknown`], and a session that is still
-    /// [`super::Lookup::Outdated`] was changed again meanwhile. Sessions that turn out to be idle are ended and added to
-    /// `ended`.
+    /// [`super::Lookup::Outdated`] was changed again meanwhile. Sessions that turn out to be idle are ended and added
+    /// to `ended`.
     ///
     /// # Errors
     /// The store does not answer, the table may be out of date, or a limit of lookups is exceeded. Nothing is known
