@@ -34,7 +34,7 @@ impl Forwarded {
     }
 
     /// The values for a request that the gateway makes itself on behalf of this client.
-    pub(crate) fn told(client: ClientAddress, scheme: Scheme, authority: &str) -> Self {
+    pub(crate) fn for_own_request(client: ClientAddress, scheme: Scheme, authority: &str) -> Self {
         Self { client, chain: None, scheme, host: authority.into() }
     }
 

@@ -151,10 +151,10 @@ impl Applications {
     /// The `X-Forwarded-*` values of a call.
     fn from(&self, jar: &LastJar, browser: Option<&Arc<BrowserRequest>>, session: &Session) -> Option<Forwarded> {
         Some(match browser {
-            Some(browser) => Forwarded::told(browser.client, browser.scheme, &browser.authority),
+            Some(browser) => Forwarded::for_own_request(browser.client, browser.scheme, &browser.authority),
             None => {
                 let origin = self.origin_of(jar.host())?;
-                Forwarded::told(session.address(), origin.scheme, &authority(&origin))
+                Forwarded::for_own_request(session.address(), origin.scheme, &authority(&origin))
             }
         })
     }

@@ -48,9 +48,9 @@ impl UnconfirmedEnd {
 #[derive(Debug)]
 enum PendingState {
     /// The store is being asked.
-    Asked,
+    InProgress,
     /// The store did not confirm it and will be asked again.
-    Owed(UnconfirmedEnd),
+    Unconfirmed(UnconfirmedEnd),
 }
 
 /// The number of confirmed ends, which a load reads before it asks the store.
@@ -108,7 +108,7 @@ impl EndedSessions {
     pub(super) fn begin(&self, sessions: &[Arc<Session>]) {
         let mut state = self.state.lock();
         for session in sessions {
-            state.pending.insert(*session.name(), PendingState::Asked);
+            state.pending.insert(*session.name(), PendingState::InProgress);
         }
     }
 
@@ -121,7 +121,7 @@ impl EndedSessions {
     pub(super) fn confirmed<'a>(&self, keys: impl IntoIterator<Item = &'a SessionKey>) {
         let mut state = self.state.lock();
         for key in keys {
-            if let Some(PendingState::Owed(UnconfirmedEnd::Unknown(..))) = state.pending.remove(key) {
+            if let Some(PendingState::Unconfirmed(UnconfirmedEnd::Unknown(..))) = state.pending.remove(key) {
                 state.unknown -= 1;
             }
             state.note(*key);
@@ -133,9 +133,9 @@ impl EndedSessions {
     /// Records that the store did not confirm these ends.
     pub(super) fn add_unconfirmed(&self, ends: impl IntoIterator<Item = UnconfirmedEnd>) {
         let mut state = self.state.lock();
-        for owed in ends {
-            state.unknown += usize::from(matches!(owed, UnconfirmedEnd::Unknown(..)));
-            state.pending.insert(owed.key(), PendingState::Owed(owed));
+        for end in ends {
+            state.unknown += usize::from(matches!(end, UnconfirmedEnd::Unknown(..)));
+            state.pending.insert(end.key(), PendingState::Unconfirmed(end));
         }
         drop(state);
         self.settled.notify_waiters();
@@ -148,7 +148,7 @@ impl EndedSessions {
         for key in keys {
             if state.unknown < MAX_UNKNOWN && !state.pending.contains_key(key) {
                 state.unknown += 1;
-                state.pending.insert(*key, PendingState::Owed(UnconfirmedEnd::Unknown(*key, until)));
+                state.pending.insert(*key, PendingState::Unconfirmed(UnconfirmedEnd::Unknown(*key, until)));
             }
         }
     }
@@ -158,13 +158,14 @@ impl EndedSessions {
     pub(super) fn take_unconfirmed(&self, most: usize) -> Vec<UnconfirmedEnd> {
         let mut state = self.state.lock();
         let mut taken = Vec::new();
-        for pending in state.pending.values_mut().filter(|pending| matches!(pending, PendingState::Owed(_))).take(most)
+        for pending in
+            state.pending.values_mut().filter(|pending| matches!(pending, PendingState::Unconfirmed(_))).take(most)
         {
-            if let PendingState::Owed(owed) = std::mem::replace(pending, PendingState::Asked) {
-                taken.push(owed);
+            if let PendingState::Unconfirmed(end) = std::mem::replace(pending, PendingState::InProgress) {
+                taken.push(end);
             }
         }
-        state.unknown -= taken.iter().filter(|owed| matches!(owed, UnconfirmedEnd::Unknown(..))).count();
+        state.unknown -= taken.iter().filter(|end| matches!(end, UnconfirmedEnd::Unknown(..))).count();
         taken
     }
 
@@ -207,8 +208,8 @@ impl EndedSessions {
             settled.as_mut().enable();
             match self.state.lock().pending.get(key) {
                 None => return false,
-                Some(PendingState::Owed(_)) => return true,
-                Some(PendingState::Asked) => {}
+                Some(PendingState::Unconfirmed(_)) => return true,
+                Some(PendingState::InProgress) => {}
             }
             settled.await;
         }
