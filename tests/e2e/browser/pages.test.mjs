@@ -80,6 +80,22 @@ for (const name of Object.keys(PAGES)) {
     }));
 }
 
+test("a session can be ended on the narrowest phone: its button has one line, in the longest language", async () => {
+  const other = await openWindow(browser);
+  await signIn(await other.newPage(), stage);
+  await shown("sessions", { size: NARROW, locale: "de" }, async (page) => {
+    const heights = await page.locator(".sessions .button").evaluateAll((all) =>
+      all.map((one) => {
+        const text = document.createRange();
+        text.selectNodeContents(one);
+        return text.getBoundingClientRect().height / parseFloat(getComputedStyle(one).lineHeight);
+      }),
+    );
+    assert.ok(heights.length > 0 && heights.every((lines) => lines < 1.5), `${heights}`);
+  });
+  await other.close();
+});
+
 const isFocused = async (locator) => (await locator.and(locator.page().locator(":focus")).count()) === 1;
 
 test("Enter signs in, and signs out", async () => {
