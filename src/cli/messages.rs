@@ -6,6 +6,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::format::{Format as Lines, Full, Json, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -38,13 +39,14 @@ pub(super) fn write_to(log: &Log) {
 struct MessageFormat {
     log: Log,
     text: Lines<Full>,
-    json: Lines<Json>,
+    json: Lines<Json, ()>,
 }
 
 impl MessageFormat {
     fn new(log: Log) -> Self {
         let text = fmt::format().with_target(false);
-        let json = text.clone().json().flatten_event(true).with_current_span(false).with_span_list(false);
+        let json =
+            text.clone().without_time().json().flatten_event(true).with_current_span(false).with_span_list(false);
         Self { log, text, json }
     }
 }
@@ -54,9 +56,21 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, writer: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
         match self.log.format() {
-            Format::Json => self.json.format_event(context, writer, event),
+            Format::Json => {
+                let mut line = String::new();
+                self.json.format_event(context, Writer::new(&mut line), event)?;
+                // The library would call it "timestamp": all lines of a log have their time under one name.
+                writer.write_str("{\"time\":\"")?;
+                SystemTime.format_time(&mut writer)?;
+                write!(writer, "\",{}", line.strip_prefix('{').ok_or(std::fmt::Error)?)
+            }
             Format::Text | Format::Combined => self.text.format_event(context, writer, event),
         }
     }
@@ -88,5 +102,7 @@ mod tests {
             (&json["level"], &json["message"], &json["key"]),
             (&"WARN".into(), &"a message".into(), &"listen".into())
         );
+        let time = json["time"].as_str().unwrap();
+        assert!(time.starts_with("20") && time.ends_with('Z') && json.get("timestamp").is_none(), "{json}");
     }
 }
