@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::line::{LogLine, decimal, escaped, key, quoted};
+use super::line::{LogLine, decimal, escaped, is_bare, key, quoted};
 use super::log_settings::Format;
 use super::timestamp::{self, CachedTimestamp};
 use crate::values::client_address::ClientAddress;
@@ -97,6 +97,8 @@ impl AccessLine<'_> {
         }
         out.extend_from_slice(b" - ");
         match self.user {
+            // Web servers write names without quotes, and programs split the line at its blanks.
+            Some(user) if is_bare(user.as_bytes()) => out.extend_from_slice(user.as_bytes()),
             Some(user) => quoted(user.as_bytes(), false, out),
             None => out.push(b'-'),
         }
@@ -113,7 +115,7 @@ impl AccessLine<'_> {
         decimal(self.bytes, out);
         for field in [self.referer, self.agent] {
             out.push(b' ');
-            quoted(field, false, out);
+            quoted(if field.is_empty() { b"-" } else { field }, false, out);
         }
         for (key, value) in
             [("cut", self.cut.map(Interruption::id)), ("served", self.served), ("because", self.because)]
@@ -187,8 +189,12 @@ mod tests {
         assert_eq!(json, want);
         assert_eq!(
             written(&line(), Format::Combined),
-            "unix - \"alice\" [01/Jan/2026:00:00:00 +0000] \"GET /a b HTTP/1.1\" 200 12 \"\" \"curl\\\"\\u{a}\"\n"
+            "unix - alice [01/Jan/2026:00:00:00 +0000] \"GET /a b HTTP/1.1\" 200 12 \"-\" \"curl\\\"\\u{a}\"\n"
         );
+        for (user, want) in [("al ice", " - \"al ice\" ["), ("-", " - \"-\" ["), ("a\"b", " - \"a\\\"b\" [")] {
+            let line = written(&AccessLine { user: Some(user), ..line() }, Format::Combined);
+            assert!(line.contains(want), "{line}");
+        }
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// Whether the value needs no quotes. A single dash does: without them it is the sign for no value.
-fn is_bare(value: &[u8]) -> bool {
+pub(super) fn is_bare(value: &[u8]) -> bool {
     let plain = |byte: u8| is_plain(byte) & (byte != b' ') & (byte != b'=');
     (1..=MAX_VALUE).contains(&value.len()) && value != b"-" && all(value, plain)
 }
