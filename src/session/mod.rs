@@ -12,6 +12,7 @@ mod expiry_queue;
 pub(crate) mod hand_over;
 pub(crate) mod hold;
 mod key_index;
+mod last_writes;
 mod latest_stamp;
 pub mod lifetime;
 pub mod live;

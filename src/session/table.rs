@@ -21,6 +21,7 @@ use super::backing::Backing;
 use super::confirmed::Freshness;
 use super::expiry_queue::ExpiryQueue;
 use super::key_index::KeyIndex;
+use super::last_writes::LastWrites;
 use super::lifetime::Lifetime;
 use super::record::{Ended, Session};
 use super::store::{HostKey, SessionStore, Unavailable};
@@ -104,7 +105,7 @@ pub struct Opened {
 pub(crate) enum Lookup {
     /// The session is live.
     Live(Arc<Session>),
-    /// The session has ended or expired, and is still in the table.
+    /// The session has ended or expired, and is still in the table, or a head is still written in its name.
     Over(Arc<Session>),
     /// There is no session with this key.
     Absent,
@@ -119,6 +120,7 @@ pub(crate) enum Lookup {
 pub struct SessionTable {
     by_key: KeyIndex,
     by_user: UserIndex,
+    last_writes: LastWrites,
     count: AtomicUsize,
     expiry_queue: ExpiryQueue,
     /// The store; without one sessions end with the process.
@@ -134,6 +136,7 @@ impl SessionTable {
         Self {
             by_key: KeyIndex::default(),
             by_user: UserIndex::default(),
+            last_writes: LastWrites::default(),
             count: AtomicUsize::new(0),
             expiry_queue: ExpiryQueue::default(),
             backing,
@@ -192,9 +195,10 @@ impl SessionTable {
     /// have been used at another replica.
     pub(crate) fn look_up(&self, key: &SessionKey, now: Moment) -> Lookup {
         let Some(session) = self.by_key.get(key) else {
-            return match &self.backing {
-                Some(backing) if !backing.is_absent(key) => Lookup::Unknown,
-                _ => Lookup::Absent,
+            return match (self.last_writes.of_key(key), &self.backing) {
+                (Some(over), _) => Lookup::Over(over),
+                (None, Some(backing)) if !backing.is_absent(key) => Lookup::Unknown,
+                (None, _) => Lookup::Absent,
             };
         };
         if session.has_ended() {
@@ -300,6 +304,7 @@ impl SessionTable {
         // The debts are recorded first: once the key is not found any more, the next answer has to expire the cookies,
         // since it may already set the cookie of another user's session.
         self.leave_debts(session);
+        self.last_writes.note(session);
         self.remove_session(session);
     }
 

@@ -67,12 +67,20 @@ impl SessionTable {
         all
     }
 
+    /// The sessions of a user that an end of all has to wait for: also those that another caller has just ended, whose
+    /// answer may come later.
+    pub(crate) fn list_to_end(&self, user: &UserKey) -> Vec<Arc<Session>> {
+        let mut sessions = self.list(user);
+        sessions.extend(self.last_writes.of_user(user));
+        sessions
+    }
+
     /// Ends every session of a user, also those that are only in the store.
     pub(crate) async fn end_all_of(&self, user: &UserKey, cause: EndCause) -> UserEnds {
+        let sessions = self.list_to_end(user);
         let Some(backing) = &self.backing else {
-            return UserEnds { ended: self.end_all(self.list(user), cause).await, confirmed: true };
+            return UserEnds { ended: self.end_all(sessions, cause).await, confirmed: true };
         };
-        let sessions = self.list(user);
         let marked: Vec<_> = sessions.iter().filter_map(|session| self.mark(session, cause)).collect();
         self.withdraw(backing, &marked);
         let epoch = backing.epoch();

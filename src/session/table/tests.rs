@@ -206,6 +206,33 @@ async fn an_end_waits_for_announced_writes() {
     }
 }
 
+/// The session has left the table, but the answer to the second sign-out must not come before the last head.
+#[tokio::test(start_paused = true)]
+async fn every_sign_out_waits_for_announced_writes() {
+    for table in tables() {
+        let opened = open(&table, "alice", AT_START).await;
+        let (key, user) = (opened.id.key(), opened.session.shared_user());
+        let hold = Arc::clone(&opened.session).hold(&Cut::new()).unwrap();
+        let write_guard = hold.begin_write().unwrap();
+        let mut first = std::pin::pin!(table.end(&opened.session, EndCause::Logout));
+        assert!(futures_util::poll!(first.as_mut()).is_pending());
+        assert!(!table.by_key.contains(&key), "it has left the table");
+        let Lookup::Over(over) = table.look_up(&key, AT_START) else { panic!("not found") };
+        let mut second = std::pin::pin!(table.end_all(vec![over], EndCause::Logout));
+        let mut all = std::pin::pin!(table.end_all_of(&user, EndCause::Revoked));
+        for _ in 0..3 {
+            let pending =
+                [futures_util::poll!(second.as_mut()).is_pending(), futures_util::poll!(all.as_mut()).is_pending()];
+            assert_eq!(pending, [true, true], "a head is being written");
+            assert!(futures_util::poll!(first.as_mut()).is_pending());
+        }
+        drop(write_guard);
+        assert!(first.await.is_some_and(|ended| ended.quiet), "the first caller reports the end");
+        assert!(second.await.is_empty() && all.await.ended.is_empty());
+        assert!(matches!(table.look_up(&key, AT_START), Lookup::Absent), "it is not kept");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_ends_of_a_batch_wait_once_and_for_a_limited_time() {
     for table in tables() {
