@@ -68,7 +68,7 @@ impl SessionKey {
     }
 
     /// The handle: base32 of the first 10 bytes of a hash of the key.
-    pub(crate) fn handle(&self) -> Handle {
+    pub fn handle(&self) -> Handle {
         let hash = Sha256::new().chain_update(b"handle").chain_update(self.0).finalize();
         let (head, _) = hash.split_at(10);
         Handle(BASE32_NOPAD.encode(head).to_ascii_lowercase())

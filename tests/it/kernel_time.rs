@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::socket::sockopt::ReceiveTimestampns;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg, setsockopt};
 use nix::sys::time::TimeSpec;
 
 /// Nanoseconds since 1970, by the clock that the kernel stamps with.
@@ -60,6 +60,14 @@ impl Timed {
             }
             self.read_more()?;
         }
+    }
+
+    /// The same for the head of a request; without a time if the other side has closed the connection by now: the
+    /// kernel adds the end of a connection to the last piece that was not read yet, which then has the time of the end.
+    pub fn request(&mut self) -> Option<(String, Option<Nanos>)> {
+        let (head, at) = self.head()?;
+        let peeked = recv(self.stream.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT);
+        Some((head, (peeked != Ok(0)).then_some(at)))
     }
 
     /// This number of bytes.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::history::{Head, User};
-use crate::kernel_time::{Timed, stamp};
+use crate::kernel_time::{Nanos, Timed, stamp};
 
 /// What came.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub struct Seen {
     pub wrong_identities: Vec<String>,
     /// Cookies of another user.
     pub foreign_cookies: Vec<String>,
+    /// Requests that came together with the end of their connection: when is not known.
+    pub untimed: usize,
     pub anonymous: usize,
     /// Requests that came with a cookie of their own user from the gateway's vault.
     pub with_jar: usize,
@@ -70,7 +72,7 @@ impl Application {
 
     fn serve(&self, mut connection: Timed) {
         for number in 0_usize.. {
-            let Some((head, at)) = connection.head() else { return };
+            let Some((head, at)) = connection.request() else { return };
             let words = Words::of(&head);
             let mut seen = self.seen.lock();
             let cookies = seen.note(&words, at, number);
@@ -112,7 +114,7 @@ impl<'a> Words<'a> {
 
 impl Seen {
     /// Notes a request, and gives the lines of the answer to it that set cookies.
-    fn note(&mut self, words: &Words<'_>, at: u64, number: usize) -> String {
+    fn note(&mut self, words: &Words<'_>, at: Option<Nanos>, number: usize) -> String {
         let &[_, session, user] = &words.path[..] else {
             self.anonymous += 1;
             if words.user.is_some() {
@@ -124,7 +126,9 @@ impl Seen {
             }
             return String::new();
         };
-        self.heads.push(Head { session: session.parse().unwrap(), at });
+        let session = session.parse().unwrap();
+        self.heads.extend(at.map(|at| Head { session, at }));
+        self.untimed += usize::from(at.is_none());
         let owner = name_of(user.parse().unwrap());
         if words.user != Some(&owner) {
             self.wrong_identities.push(words.head.to_owned());

@@ -1,7 +1,7 @@
 //! What happened, by the client's and the application's own clocks, and a checker of it. Nothing here asks the gateway:
 //! what it may and must have done follows from when each operation was asked for and answered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::kernel_time::Nanos;
@@ -80,6 +80,8 @@ pub struct History {
     pub heads: Vec<Head>,
     /// Each session that went on in another one, since its user signed in again in the same browser.
     pub successions: Vec<(Session, Session)>,
+    /// Sessions whose receipt says that a head was still being written when the wait for it was over.
+    pub given_up: HashSet<Session>,
 }
 
 /// How long sessions live by the gateway's clock.
@@ -108,12 +110,15 @@ const SECOND: Duration = Duration::from_secs(1);
 /// What is known of one session.
 #[derive(Default)]
 struct Story {
+    session: Session,
     used: Vec<Used>,
     heads: Vec<Nanos>,
     /// When its end was answered first.
     over: Option<Nanos>,
     /// When the end of what acts in its name was answered: where it went on in another session, with that one.
     quiet: Option<Nanos>,
+    /// The receipt of the end of what acts in its name says that a head may follow.
+    given_up: bool,
     /// When an end was asked for first.
     doubtful: Option<Nanos>,
 }
@@ -125,8 +130,9 @@ impl History {
         for (story, opened) in self.stories().iter_mut().zip(&self.opened) {
             story.used.sort_unstable_by_key(|used| used.asked.time);
             let after_end = |time: Nanos| story.over.is_some_and(|over| time > over);
-            let late = |time: Nanos| story.quiet.is_some_and(|quiet| time > quiet);
-            wrongs.late_heads += story.heads.iter().filter(|at| late(**at)).count();
+            let late = |time: Nanos| !story.given_up && story.quiet.is_some_and(|quiet| time > quiet);
+            let late_heads = story.heads.iter().filter(|at| late(**at));
+            wrongs.late_heads += late_heads.inspect(|at| self.tell(**at, story)).count();
             let served = story.used.iter().filter(|used| used.outcome == Outcome::Served);
             wrongs.resurrected += served.filter(|used| after_end(used.asked.time)).count();
             wrongs.outlived += outlived(story, opened, lives);
@@ -135,8 +141,44 @@ impl History {
         wrongs
     }
 
+    /// What happened around a head that came too late.
+    fn tell(&self, head: Nanos, story: &Story) {
+        let around = |time: Nanos| head.abs_diff(time) < 1_000_000_000;
+        let from = |time: Nanos| i128::from(time) - i128::from(head);
+        println!("a head came {} ns after the end of {:?}", head - story.quiet.unwrap(), story.session);
+        let mut next = vec![story.session];
+        while let Some(session) = next.pop() {
+            next.extend(self.successions.iter().filter(|(earlier, _)| *earlier == session).map(|(_, next)| *next));
+            let opened = &self.opened[session];
+            let (asked, answered) = (from(opened.asked.time), from(opened.answered.time));
+            println!("  session {session} of {}: signed in from {asked} to {answered}", opened.user);
+            for used in self.used.iter().filter(|used| used.session == session && around(used.asked.time)) {
+                println!("    {:?} from {} to {}", used.outcome, from(used.asked.time), from(used.answered.time));
+            }
+            let concerns = |ended: &&Ended| match ended.which {
+                Which::One(one) => one == session,
+                Which::AllOf(user) | Which::Others(user, _) => user == opened.user,
+            };
+            for ended in self.ended.iter().filter(concerns).filter(|ended| around(ended.asked.time)) {
+                let answered = ended.answered.map(|answered| from(answered.time));
+                println!("    {:?} from {} to {answered:?}", ended.which, from(ended.asked.time));
+            }
+        }
+    }
+
+    /// The number of sessions that were refused before anybody asked for their end: their time was up, if nothing is
+    /// wrong.
+    pub fn expired(&self) -> usize {
+        let refused = |story: &Story| {
+            let before = |used: &Used| story.doubtful.is_none_or(|asked| asked > used.answered.time);
+            story.used.iter().any(|used| used.outcome == Outcome::Refused && before(used))
+        };
+        self.stories().iter().filter(|story| refused(story)).count()
+    }
+
     fn stories(&self) -> Vec<Story> {
-        let mut stories: Vec<Story> = self.opened.iter().map(|_| Story::default()).collect();
+        let mut stories: Vec<Story> =
+            (0..self.opened.len()).map(|session| Story { session, ..Story::default() }).collect();
         let mut of_user: HashMap<User, Vec<Session>> = HashMap::new();
         for (session, opened) in self.opened.iter().enumerate() {
             of_user.entry(opened.user).or_default().push(session);
@@ -156,6 +198,7 @@ impl History {
                 }
             }
         }
+        self.given_up.iter().for_each(|session| stories[*session].given_up = true);
         self.succeed(&mut stories);
         stories
     }
@@ -171,6 +214,7 @@ impl History {
             let Some(next) = next_of.get(&session) else { continue };
             let quiet: Option<Vec<_>> = next.iter().map(|next| stories[*next].quiet).collect();
             stories[session].quiet = quiet.and_then(|all| all.into_iter().max());
+            stories[session].given_up |= next.iter().any(|next| stories[*next].given_up);
         }
         for ended in &self.ended {
             let Which::One(session) = ended.which else { continue };
@@ -299,6 +343,8 @@ mod tests {
             history.ended.extend([ended(Which::One(0), (50, 60)), ended(Which::One(0), (55, 90))]);
             history.heads.push(Head { session: 0, at: head });
             assert_eq!(history.check(LIVES), want, "{head}");
+            history.given_up.insert(0);
+            assert_eq!(history.check(LIVES), FINE, "the receipt says so");
         }
     }
 

@@ -1,16 +1,18 @@
 //! The load, and the tests.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use exeunt::config::Settings;
 use exeunt::credentials::user_file::Users;
 use exeunt::credentials::user_file::htpasswd::WeakHashes;
 use exeunt::routes::access::Access;
 use exeunt::session::store::sqlite::SqliteStore;
+use exeunt::values::session_id::SessionKey;
 use exeunt::values::time::Moment;
 use http::Method;
 use parking_lot::Mutex;
@@ -18,7 +20,7 @@ use tokio::runtime::Runtime;
 
 use super::application::{Application, PUBLIC, name_of, path_of, public_path};
 use super::browser::{Browser, Given};
-use super::history::{At, Ended, History, Lives, Opened, Outcome, Used, Which, Wrongs};
+use super::history::{At, Ended, History, Lives, Opened, Outcome, Session, Used, Which, Wrongs};
 use crate::admin::Office;
 use crate::kernel_time::{Nanos, Timed, now};
 use crate::random::Random;
@@ -49,6 +51,36 @@ struct Load {
     copies: Mutex<Vec<Given>>,
     operations: AtomicUsize,
     requests: AtomicUsize,
+    /// The sessions by the handles that the log names.
+    handles: Mutex<HashMap<String, Session>>,
+    /// How many of each operation were answered as done.
+    done: Mutex<BTreeMap<Operation, usize>>,
+}
+
+/// What users and operators do to sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Operation {
+    SignIn,
+    /// The user of the browser signs in again.
+    SignInAgain,
+    /// Another user signs in.
+    Switch,
+    SignOut,
+    SignOutEverywhere,
+    EndOthers,
+    Revoke,
+}
+
+impl Operation {
+    const ALL: [Self; 7] = [
+        Self::SignIn,
+        Self::SignInAgain,
+        Self::Switch,
+        Self::SignOut,
+        Self::SignOutEverywhere,
+        Self::EndOthers,
+        Self::Revoke,
+    ];
 }
 
 /// One thread, with its connection and its random numbers.
@@ -92,11 +124,25 @@ impl Load {
             copies: Mutex::default(),
             operations: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
+            handles: Mutex::default(),
+            done: Mutex::default(),
         }
     }
 
     fn clock(&self) -> Duration {
         self.site.clock.now().duration_since(self.begun)
+    }
+
+    /// The sessions whose receipts say that a head was still being written.
+    fn given_up(&self) -> HashSet<Session> {
+        let lines = self.site.lines().into_iter().filter(|line| line.contains("cut:timed_out"));
+        let handles = self.handles.lock();
+        let handle = |line: String| line.split(" session=").nth(1)?.split(' ').next().map(str::to_owned);
+        lines.filter_map(handle).map(|handle| handles[&handle]).collect()
+    }
+
+    fn count(&self, operation: Operation) {
+        *self.done.lock().entry(operation).or_default() += 1;
     }
 
     /// Read before something is asked for: the clock first.
@@ -242,11 +288,19 @@ impl<'a> Client<'a> {
         let from = format!("X-Forwarded-For: 10.0.{}.{}", user / 250, user % 250);
         let asked = self.load.before();
         let body = format!("username={}&password={PASSWORD}", name_of(user));
-        let answer = self.exchange("POST", "/login", &[&line, &from], &body).filter(|answer| answer.status == 303);
+        let answer = self.exchange("POST", "/login", &[&line, &from], &body);
+        // A refusal may tell the browser to delete cookies of an ended session.
+        answer.iter().filter(|answer| answer.status != 303).for_each(|answer| browser.take(&answer.head, no_sign_in));
+        let answer = answer.filter(|answer| answer.status == 303);
         if let Some(before) = &before {
             self.ended(Which::One(before.session), asked, answer.as_ref().map(|answer| answer.at));
         }
         let Some(answer) = answer else { return };
+        self.load.count(match &before {
+            None => Operation::SignIn,
+            Some(before) if before.user == user => Operation::SignInAgain,
+            Some(_) => Operation::Switch,
+        });
         browser.take(&answer.head, |value| {
             let mut history = self.load.history.lock();
             history.opened.push(Opened { user, asked, answered: answer.at });
@@ -254,6 +308,8 @@ impl<'a> Client<'a> {
             let earlier = before.as_ref().filter(|before| before.user == user);
             history.successions.extend(earlier.map(|before| (before.session, given.session)));
             drop(history);
+            let handle = SessionKey::of_cookie_value(value.as_bytes()).unwrap().handle();
+            self.load.handles.lock().insert(handle.as_str().to_owned(), given.session);
             if browser.turn.is_none() {
                 self.load.copies.lock().push(given.clone());
             }
@@ -264,11 +320,16 @@ impl<'a> Client<'a> {
     fn sign_out(&mut self, browser: &Browser, target: &str) {
         let (given, line) = browser.now();
         let asked = self.load.before();
-        let answer = self.exchange("POST", target, &[&line], "").filter(|answer| answer.status == 200);
+        let answer = self.exchange("POST", target, &[&line], "");
         answer.iter().for_each(|answer| browser.take(&answer.head, no_sign_in));
+        let answer = answer.filter(|answer| answer.status == 200);
         let Some(given) = given else { return };
+        let everywhere = target.contains("everywhere");
+        if answer.is_some() {
+            self.load.count(if everywhere { Operation::SignOutEverywhere } else { Operation::SignOut });
+        }
         self.ended(Which::One(given.session), asked, answer.map(|answer| answer.at));
-        if target.contains("everywhere") {
+        if everywhere {
             // Where the session was over already, nothing else has ended.
             self.ended(Which::AllOf(given.user), asked, None);
         }
@@ -281,6 +342,9 @@ impl<'a> Client<'a> {
         let answer = self.exchange("POST", "/.exeunt/sessions", &[&line], "end=others");
         answer.iter().for_each(|answer| browser.take(&answer.head, no_sign_in));
         let done = answer.filter(|answer| answer.status == 200).map(|answer| answer.at);
+        if done.is_some() {
+            self.load.count(Operation::EndOthers);
+        }
         self.ended(Which::Others(given.user, given.session), asked, done);
         self.used(&given, asked, done);
     }
@@ -299,6 +363,9 @@ impl<'a> Client<'a> {
         let asked = self.load.before();
         let target = format!("/users/{}/sessions", name_of(given.user));
         let (status, _) = self.load.runtime.block_on(self.load.office.ask(Method::DELETE, &target));
+        if status == 200 {
+            self.load.count(Operation::Revoke);
+        }
         self.ended(Which::AllOf(given.user), asked, (status == 200).then(|| self.load.after(now())));
     }
 
@@ -314,30 +381,36 @@ fn no_sign_in(_: &str) -> Given {
 
 /// As many requests as EXEUNT_REQUESTS says, and nothing that must not be.
 fn nothing_goes_wrong(store: Option<SqliteStore>, folder: &Path) {
-    let load = Load::start(store, folder);
+    let (load, begun) = (Load::start(store, folder), Instant::now());
     let requests = std::env::var("EXEUNT_REQUESTS").map_or(15_000, |requests| requests.parse().unwrap());
     load.run(requests);
+    let took = begun.elapsed();
     let mut history = std::mem::take(&mut *load.history.lock());
     let mut seen = load.application.seen.lock();
     history.heads = std::mem::take(&mut seen.heads);
-    let wrongs = history.check(Lives { idle: IDLE, absolute: ABSOLUTE });
+    history.given_up = load.given_up();
+    let (wrongs, expired) = (history.check(Lives { idle: IDLE, absolute: ABSOLUTE }), history.expired());
     let count = |outcome| history.used.iter().filter(|used| used.outcome == outcome).count();
-    let (served, refused) = (count(Outcome::Served), count(Outcome::Refused));
+    let (served, refused, done) = (count(Outcome::Served), count(Outcome::Refused), load.done.lock());
+    let (wrong, foreign, untimed) = (&seen.wrong_identities, &seen.foreign_cookies, seen.untimed);
     println!(
-        "{} requests: {} sign-ins, {} ends, {served} served, {refused} refused, {} of nobody, {} with a kept cookie; \
+        "{} requests in {took:.0?}: {done:?}, {expired} sessions found expired; {served} served, {refused} refused, \
+         {untimed} at an unknown time, {} of nobody, {} with a kept cookie; {} ends did not wait for a head; \
          {wrongs:?}, {} wrong identities, {} foreign cookies",
         load.requests.load(Ordering::Relaxed),
-        history.opened.len(),
-        history.ended.len(),
         seen.anonymous,
         seen.with_jar,
-        seen.wrong_identities.len(),
-        seen.foreign_cookies.len(),
+        history.given_up.len(),
+        wrong.len(),
+        foreign.len(),
     );
-    assert_eq!((seen.wrong_identities.first(), seen.foreign_cookies.first()), (None, None));
+    assert_eq!((wrong.first(), foreign.first()), (None, None));
     assert_eq!(wrongs, Wrongs::default());
     let enough = [history.opened.len(), history.ended.len(), served, refused, seen.with_jar];
     assert!(enough.into_iter().all(|count| count > requests / 50), "too little of something to say anything");
+    let rare = Operation::ALL.map(|operation| done.get(&operation).copied().unwrap_or_default());
+    let is_mixed = rare.into_iter().chain([expired]).all(|count| count > requests / 1000);
+    assert!(is_mixed && untimed < requests / 100, "too little of an operation to say anything");
 }
 
 #[test]

@@ -58,10 +58,11 @@ fn serve(listener: &TcpListener, seen: &Seen) {
     while let Ok((stream, _)) = listener.accept() {
         let (seen, mut stream) = (Arc::clone(seen), Timed::over(stream));
         std::thread::spawn(move || {
-            while let Some((text, at)) = stream.head() {
+            while let Some((text, at)) = stream.request() {
                 let round =
                     text.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("x-round: ")?.parse().ok());
-                seen.lock().push((round.unwrap_or(0), at));
+                // Without a time it counts as early.
+                seen.lock().push((round.unwrap_or(0), at.unwrap_or(0)));
                 if !stream.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") {
                     return;
                 }
