@@ -244,3 +244,18 @@ async fn a_host_that_the_browser_cannot_reach_is_skipped() {
     let asked = harness.ask("HEAD", "/.exeunt/clear", &["Host: shop.test", "Sec-Fetch-Site: cross-site"], "").await;
     assert_eq!((asked.status.as_u16(), header(&asked, "cross-origin-resource-policy")), (204, None));
 }
+
+/// The list of hosts that cannot be reached is not signed: it counts once, at the first page.
+#[tokio::test]
+async fn only_the_first_page_skips_hosts() {
+    let harness = clearing();
+    let mut browser = everywhere(&harness).await;
+    let out = browser.step(&harness, "POST", BYE, "").await;
+    let path = begin(&out).replacen("http://app.test", "", 1);
+    let twice = harness.ask("GET", &format!("{path}&unreached=shop.test&unreached="), &[BROWSER], "").await;
+    assert_eq!((twice.status.as_u16(), header(&twice, "location")), (200, None), "two lists");
+    let stop = format!("{}&unreached=blog.test", first_stop(&harness, &out).await);
+    let Shown::Page(reply) = browser.step(&harness, "GET", &stop, "").await else { panic!() };
+    assert_eq!(header(&reply, "clear-site-data"), Some("\"storage\""));
+    assert!(header(&reply, "location").unwrap().starts_with("http://blog.test/.exeunt/clear?"), "{reply:?}");
+}
