@@ -269,7 +269,11 @@ fn closes_tabs(receipt: &Receipt, facts: &RequestFacts<'_>, requester: &Requeste
 }
 
 /// The current user and session. A request for it does not count as activity.
+/// A person sees it on the page of all sessions.
 fn session(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
+    if let Audience::Person(_) = Audience::of(facts.headers, assembled) {
+        return Reply::see_other(&ReturnTo::own(own_sessions::ADDRESS));
+    }
     let Some(session) = &requester.session else {
         let refusal = Refusal::from(Reason::SignInRequired);
         return answers::refusal_for(assembled, Audience::Program, &refusal);
@@ -283,6 +287,8 @@ fn session(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assemble
         "user": identity.user(), "email": identity.email(), "name": identity.name(),
         "groups": identity.groups().collect::<Vec<_>>(),
         "device": session.device().to_string(), "address": session.address().to_string(),
+        "age_seconds": requester.at.duration_since(session.created()).as_secs(),
+        "idle_seconds": requester.at.duration_since(session.last_seen()).as_secs(),
         "connections": session.live_connections(), "host": host, "hosts": hosts, "cookies": cookies,
     });
     Reply::json(StatusCode::OK, &body)

@@ -1,6 +1,7 @@
 //! `/.exeunt/sessions`: users see their own sessions, and can end them.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -36,6 +37,8 @@ pub(super) const ADDRESS: &str = "/.exeunt/sessions";
 const MAX_SHOWN: usize = 100;
 /// The value of `end` for all sessions except the current one.
 const OTHERS: &str = "others";
+/// The value of `end` for all sessions.
+const ALL: &str = "all";
 
 /// Answers a request for the page, or a submission of its form.
 pub(super) fn answer(
@@ -111,9 +114,10 @@ impl Gateway {
         };
         let is_named = |other: &Arc<Session>| match end {
             OTHERS => !Arc::ptr_eq(other, session),
+            ALL => true,
             handle => other.handle().is_some_and(|own| own.as_str() == handle),
         };
-        let mut sessions = self.sessions().list(session.user());
+        let mut sessions = self.sessions().list_to_end(session.user());
         sessions.retain(is_named);
         Ok(sessions)
     }
@@ -145,7 +149,7 @@ impl Gateway {
     }
 
     fn line(&self, other: &Arc<Session>, session: &Arc<Session>, login: &str) -> SessionLine {
-        let (age, idle) = self.ages(other);
+        let ((age, idle), hosts) = (self.ages(other), other.hosts(login));
         SessionLine {
             handle: other.handle().map(|handle| handle.to_string()).unwrap_or_default(),
             current: Arc::ptr_eq(other, session),
@@ -154,19 +158,28 @@ impl Gateway {
             age,
             idle,
             connections: other.live_connections(),
-            hosts: other.hosts(login),
+            cookies: kept(other, &hosts),
+            hosts,
         }
     }
+}
+
+/// The names of the application cookies that the gateway keeps for a session, for all hosts together. Developer tools
+/// do not show them.
+fn kept(session: &Session, hosts: &[Box<str>]) -> Vec<String> {
+    let names = |host: &Box<str>| session.vault().map(|vault| vault.names(host)).unwrap_or_default();
+    let names: BTreeSet<_> = hosts.iter().flat_map(names).collect();
+    names.into_iter().collect()
 }
 
 fn line_json(line: &SessionLine) -> Value {
     json!({
         "session": line.handle, "current": line.current, "device": line.device, "address": line.address,
         "age_seconds": line.age.as_secs(), "idle_seconds": line.idle.as_secs(), "connections": line.connections,
-        "hosts": line.hosts,
+        "hosts": line.hosts, "cookies": line.cookies,
     })
 }
 
 /// The message for a form that does not have exactly one `end`.
 const NOTHING_NAMED: &str = "Send end=SESSION, with a name from GET /.exeunt/sessions, or end=others for all sessions \
-                             but this one.";
+                             but this one, or end=all.";

@@ -98,6 +98,8 @@ pub(crate) struct SessionLine {
     pub(crate) connections: usize,
     /// The own hosts that it is open on.
     pub(crate) hosts: Vec<Box<str>>,
+    /// The names of the application cookies that the gateway keeps for it.
+    pub(crate) cookies: Vec<String>,
 }
 
 /// What the script of the goodbye page does.
@@ -208,9 +210,10 @@ impl Page<'_> {
 }
 
 fn render_line(line: &SessionLine) -> Value {
-    let SessionLine { handle, current, device, address, age, idle, connections, hosts } = line;
+    let SessionLine { handle, current, device, address, age, idle, connections, hosts, cookies } = line;
     let (since, used) = (render_ago(*age), render_ago(*idle));
-    context! { handle, current, device, address, since, used, connections, hosts => hosts.join(", ") }
+    let (hosts, cookies) = (hosts.join(", "), cookies.join(", "));
+    context! { handle, current, device, address, since, used, connections, hosts, cookies }
 }
 
 /// The key of the text for how long ago something was, and its number: in the largest unit that gives at least one (in

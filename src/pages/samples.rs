@@ -54,6 +54,7 @@ fn session(text: &str, seconds: u64) -> SessionLine {
         idle: age / 2,
         connections: usize::from(seconds > 3600),
         hosts: vec![text.into()],
+        cookies: vec![text.to_owned()],
     }
 }
 

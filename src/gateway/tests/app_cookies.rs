@@ -113,6 +113,8 @@ async fn http_only_cookies_stay_in_the_gateway() {
     assert_eq!(browser.visit(&harness, "/x", &[]), "theme=dark; sid=2", "public routes share the jar");
     let session = json(&browser.ask(&harness, "GET", "/.exeunt/session", "").await);
     assert_eq!(session["cookies"], serde_json::json!(["sid"]));
+    let own = browser.ask(&harness, "GET", "/.exeunt/sessions", "").await;
+    assert_eq!(json(&own)["sessions"][0]["cookies"], serde_json::json!(["sid"]));
     let receipt = browser.sign_out(&harness).await;
     assert_eq!((&receipt["steps"][2]["step"], &receipt["steps"][2]["count"]), (&"cookies".into(), &2.into()));
     assert!(!browser.has("theme") && !browser.has("exeunt"), "{:?}", browser.cookies);

@@ -36,6 +36,10 @@ async fn only_the_users_own_sessions_are_listed() {
     let page = text(&page);
     assert!(page.contains("This browser") && page.contains("Signed in 1 minute ago"), "{page}");
     assert!(!page.contains("bob") && page.contains("Sign out all others"), "{page}");
+    let alone = harness.ask("GET", "/.exeunt/session", &[BROWSER, &alice], "").await;
+    assert_eq!((alone.status.as_u16(), header(&alone, "location")), (303, Some(PAGE)));
+    let alone = json(&harness.ask("GET", "/.exeunt/session", &[&alice], "").await);
+    assert_eq!((&alone["age_seconds"], &alone["idle_seconds"]), (&90.into(), &90.into()));
     let linked = text(&harness.ask("GET", "/login", &[BROWSER, &alice], "").await);
     assert!(linked.contains(PAGE), "{linked}");
 }
@@ -60,7 +64,10 @@ async fn one_or_all_other_sessions_of_the_user_end() {
     assert_eq!(json(&end(&harness, &[&own], &foreign).await)["sessions_ended"], 0);
     assert!(harness.is_signed_in(&bob), "a handle of another user's session has no effect");
 
-    let two = harness.sign_in("alice").await;
+    assert_eq!(json(&end(&harness, &[&bob], "all").await)["sessions_ended"], 1);
+    assert_eq!([&own, &bob].map(|cookie| harness.is_signed_in(cookie)), [true, false]);
+
+    let (two, bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
     let reply = end(&harness, &[&own, BROWSER], "others").await;
     assert_eq!((reply.status.as_u16(), header(&reply, "location")), (303, Some(PAGE)));
     assert_eq!([&own, &two, &bob].map(|cookie| harness.is_signed_in(cookie)), [true, false, true]);
@@ -68,7 +75,7 @@ async fn one_or_all_other_sessions_of_the_user_end() {
     let reply = end(&harness, &[&own], &own_name).await;
     assert!(header(&reply, "set-cookie").unwrap().contains("Max-Age=0") && !harness.is_signed_in(&own));
     let lines = harness.lines.lock().join("\n");
-    assert_eq!(lines.matches("cause=everywhere").count(), 3, "{lines}");
+    assert_eq!(lines.matches("cause=everywhere").count(), 4, "{lines}");
 }
 
 #[tokio::test]
