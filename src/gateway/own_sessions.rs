@@ -167,8 +167,8 @@ impl Gateway {
 /// The names of the application cookies that the gateway keeps for a session, for all hosts together. Developer tools
 /// do not show them.
 fn kept(session: &Session, hosts: &[Box<str>]) -> Vec<String> {
-    let names = |host: &Box<str>| session.vault().map(|vault| vault.names(host)).unwrap_or_default();
-    let names: BTreeSet<_> = hosts.iter().flat_map(names).collect();
+    let names = |host: &str| session.vault().map(|vault| vault.names(host)).unwrap_or_default();
+    let names: BTreeSet<_> = hosts.iter().flat_map(|host| names(host)).collect();
     names.into_iter().collect()
 }
 
