@@ -70,7 +70,11 @@ async fn audit_events_have_no_secrets() {
     let bob = site.sign_in("bob").await;
     office.ask(Method::DELETE, "/bans/alice").await;
     office.ask(Method::DELETE, "/users/bob/sessions").await;
-    office.ask(Method::DELETE, "/sessions/no-such-session").await;
+    office.ask(Method::DELETE, "/sessions/aaaaaaaaaaaaaaaa").await;
+    let cookie = bob.rsplit('=').next().unwrap();
+    for pasted in [cookie, &format!("exeunt={cookie}")] {
+        assert_eq!(office.ask(Method::DELETE, &format!("/sessions/{pasted}")).await.0, 404);
+    }
     office.ask(Method::POST, "/reload").await;
 
     let events = audited.events(15).await;
@@ -89,7 +93,7 @@ async fn audit_events_have_no_secrets() {
         "operator_request unban alice",
         "session_ended bob revoked",
         "operator_request revoke_user bob",
-        "operator_request revoke_session no-such-session",
+        "operator_request revoke_session aaaaaaaaaaaaaaaa",
         "operator_request reload",
     ];
     assert_eq!(events.iter().map(told).collect::<Vec<_>>(), want);
