@@ -132,7 +132,7 @@ impl History {
             let after_end = |time: Nanos| story.over.is_some_and(|over| time > over);
             let late = |time: Nanos| !story.given_up && story.quiet.is_some_and(|quiet| time > quiet);
             let late_heads = story.heads.iter().filter(|at| late(**at));
-            wrongs.late_heads += late_heads.inspect(|at| self.tell(**at, story)).count();
+            wrongs.late_heads += late_heads.inspect(|at| self.print_around(**at, story)).count();
             let served = story.used.iter().filter(|used| used.outcome == Outcome::Served);
             wrongs.resurrected += served.filter(|used| after_end(used.asked.time)).count();
             wrongs.outlived += outlived(story, opened, lives);
@@ -141,8 +141,8 @@ impl History {
         wrongs
     }
 
-    /// What happened around a head that came too late.
-    fn tell(&self, head: Nanos, story: &Story) {
+    /// Prints what happened around a head that came too late.
+    fn print_around(&self, head: Nanos, story: &Story) {
         let around = |time: Nanos| head.abs_diff(time) < 1_000_000_000;
         let from = |time: Nanos| i128::from(time) - i128::from(head);
         println!("a head came {} ns after the end of {:?}", head - story.quiet.unwrap(), story.session);
