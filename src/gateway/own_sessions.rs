@@ -153,7 +153,7 @@ impl Gateway {
         SessionLine {
             handle: other.handle().map(|handle| handle.to_string()).unwrap_or_default(),
             current: Arc::ptr_eq(other, session),
-            device: other.device().to_string(),
+            device: other.device(),
             address: other.address().to_string(),
             age,
             idle,
@@ -174,7 +174,7 @@ fn kept(session: &Session, hosts: &[Box<str>]) -> Vec<String> {
 
 fn line_json(line: &SessionLine) -> Value {
     json!({
-        "session": line.handle, "current": line.current, "device": line.device, "address": line.address,
+        "session": line.handle, "current": line.current, "device": line.device.to_string(), "address": line.address,
         "age_seconds": line.age.as_secs(), "idle_seconds": line.idle.as_secs(), "connections": line.connections,
         "hosts": line.hosts, "cookies": line.cookies,
     })

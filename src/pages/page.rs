@@ -7,6 +7,7 @@ use minijinja::{Value, context};
 use super::policy::{LEAD_ON, Needs, SHOW_PASSWORD};
 use super::tabs::CLOSE_TABS;
 use crate::values::application_outcome::ApplicationOutcome;
+use crate::values::device::Device;
 use crate::values::host_receipt::HostReceipt;
 use crate::values::own_path;
 use crate::values::reason::{Reason, Refusal};
@@ -87,7 +88,7 @@ pub(crate) struct SessionLine {
     /// Whether it is the session of this browser.
     pub(crate) current: bool,
     /// The browser of the sign-in.
-    pub(crate) device: String,
+    pub(crate) device: Device,
     /// Where the sign-in came from.
     pub(crate) address: String,
     /// The time since the sign-in.
@@ -212,8 +213,21 @@ impl Page<'_> {
 fn render_line(line: &SessionLine) -> Value {
     let SessionLine { handle, current, device, address, age, idle, connections, hosts, cookies } = line;
     let (since, used) = (render_ago(*age), render_ago(*idle));
+    let (browser, device) = (render_browser(*device), device.to_string());
     let (hosts, cookies) = (hosts.join(", "), cookies.join(", "));
-    context! { handle, current, device, address, since, used, connections, hosts, cookies }
+    context! { handle, current, browser, device, address, since, used, connections, hosts, cookies }
+}
+
+/// The key of the text that names a browser, and its values.
+fn render_browser(device: Device) -> Value {
+    let (program, system) = (device.program(), device.system());
+    let text = match (program, system) {
+        (Some(_), Some(_)) => "browser.both",
+        (Some(_), None) => "browser.program",
+        (None, Some(_)) => "browser.system",
+        (None, None) => "browser.unknown",
+    };
+    context! { text, program, system }
 }
 
 /// The key of the text for how long ago something was, and its number: in the largest unit that gives at least one (in

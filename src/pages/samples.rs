@@ -9,6 +9,7 @@ use crate::values::application_outcome::ApplicationOutcome::{
     CookiesDropped, CookiesRemain, EndedByCall, Failed, NotAttempted, Queued,
 };
 use crate::values::application_outcome::CallFailure;
+use crate::values::device::Device;
 use crate::values::host_receipt::{HostOutcome, HostReceipt};
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::{ApplicationReceipt, Receipt, Step, StepReceipt, StepResult};
@@ -43,12 +44,12 @@ fn sessions(text: &str, each: &mut impl FnMut(Page<'_>)) {
 }
 
 /// A session that was opened this long ago; the newest is that of this browser.
-fn session(text: &str, seconds: u64) -> SessionLine {
+pub(super) fn session(text: &str, seconds: u64) -> SessionLine {
     let age = Duration::from_secs(seconds);
     SessionLine {
         handle: text.to_owned(),
         current: seconds == 0,
-        device: text.to_owned(),
+        device: Device::from_user_agent(if seconds == 0 { "Chrome/1 (Linux)" } else { text }),
         address: text.to_owned(),
         age,
         idle: age / 2,

@@ -1,6 +1,7 @@
 //! Pages as answers: escaping, languages, brand, headers.
 
 use super::*;
+use crate::values::device::Device;
 use crate::values::own_path::OwnPath;
 use crate::values::receipt::{Step, StepReceipt};
 use data_encoding::BASE64;
@@ -107,6 +108,26 @@ fn the_sign_in_form_shows_the_host_and_posts_to_its_own_address() {
     assert!(english.contains("to wiki.example.com") && english.contains("<form method=\"post\">"), "{english}");
     let german = text(&pages.login(Language(1), StatusCode::OK, SignInForm { site: "wiki.example.com", ..FORM }));
     assert!(german.contains("bei wiki.example.com"));
+}
+
+#[test]
+fn a_session_names_its_browser_in_the_language_of_the_page() {
+    let pages = pages();
+    let named = |agent: &str, language| {
+        let line = SessionLine { device: Device::from_user_agent(agent), ..samples::session("x", 60) };
+        let page = SessionsPage { user: "x", lines: &[line], hidden: 0, confirmed: true, several_hosts: false };
+        text(&pages.page(language, StatusCode::OK, &Page::Sessions(page)))
+    };
+    let cases = [
+        ("Firefox/140 (Linux)", "<div>Firefox on Linux", "<div>Firefox unter Linux"),
+        ("curl/8", "<div>curl", "<div>curl"),
+        ("other (iPad)", "<div>a program on iPad", "<div>ein Programm unter iPad"),
+        ("other", "<div>a program", "<div>ein Programm"),
+    ];
+    for (agent, english, german) in cases {
+        assert!(named(agent, Language(0)).contains(english), "{agent}: {}", named(agent, Language(0)));
+        assert!(named(agent, Language(1)).contains(german), "{agent}: {}", named(agent, Language(1)));
+    }
 }
 
 #[test]

@@ -50,6 +50,16 @@ impl Device {
         Self { program: place(&PROGRAMS), system: place(&SYSTEMS) }
     }
 
+    /// The name of the browser or program, if known.
+    pub(crate) fn program(self) -> Option<&'static str> {
+        PROGRAMS.get(usize::from(self.program)).map(|(_, name)| *name)
+    }
+
+    /// The name of the operating system, if known.
+    pub(crate) fn system(self) -> Option<&'static str> {
+        SYSTEMS.get(usize::from(self.system)).map(|(_, name)| *name)
+    }
+
     /// Parses the output of [`fmt::Display`] of this or another version. Unknown names are read as "a program".
     pub(crate) fn from_words(words: &str) -> Self {
         let (program, system) = words.split_once(" on ").unwrap_or((words, ""));
@@ -63,8 +73,8 @@ impl Device {
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(PROGRAMS.get(usize::from(self.program)).map_or("a program", |(_, name)| name))?;
-        SYSTEMS.get(usize::from(self.system)).map_or(Ok(()), |(_, name)| write!(f, " on {name}"))
+        f.write_str(self.program().unwrap_or("a program"))?;
+        self.system().map_or(Ok(()), |name| write!(f, " on {name}"))
     }
 }
 
