@@ -23,6 +23,7 @@ use crate::credentials::user_file::lock::LockedFile;
 use crate::credentials::user_file::read::read_any;
 use crate::credentials::user_file::reader::quoted;
 use crate::credentials::user_file::{Users, no_users_message};
+use crate::login::password::MIN_LENGTH;
 
 /// Adds, changes, removes and lists the users of the users' file.
 #[derive(Clone, Debug, Subcommand)]
@@ -192,6 +193,10 @@ fn set(arguments: SetUser, ask: PasswordPrompt) -> Result<CommandOutput, Command
     refuse_htpasswd(&path, "-B", &user)?;
     // Before the lock is taken, since typing and hashing take time.
     let password = if arguments.keep_password { None } else { Some(ask(&user)?) };
+    let mut short = String::new();
+    if password.as_ref().is_some_and(|password| password.characters() < MIN_LENGTH) {
+        short = format!("warning: {user}: this password has fewer than {MIN_LENGTH} characters\n");
+    }
     let password = password.as_ref().map(hash).transpose();
     let password = password.map_err(|_| CommandError::new("the password could not be hashed", "free some memory"))?;
     let change = UserChange { password, ..arguments.change() };
@@ -200,7 +205,7 @@ fn set(arguments: SetUser, ask: PasswordPrompt) -> Result<CommandOutput, Command
         ChangeOutcome::Added => "added to",
         ChangeOutcome::Changed => "changed in",
     };
-    effect_text(&user, done, &path, file, notice)
+    effect_text(&user, done, &path, file, notice + &short)
 }
 
 fn remove(arguments: RemoveUser) -> Result<CommandOutput, CommandError> {

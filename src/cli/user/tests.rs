@@ -67,6 +67,15 @@ impl Harness {
     }
 }
 
+#[test]
+fn a_short_password_is_set_with_a_warning() {
+    let harness = Harness::new();
+    let output = harness.run(&["set", "alice"], Some("1234567")).unwrap();
+    assert!(output.result.starts_with("alice: added to"), "{}", output.result);
+    assert_eq!(output.notice, "warning: alice: this password has fewer than 8 characters\n");
+    assert_eq!(harness.run(&["set", "alice"], Some("12345678")).unwrap().notice, "");
+}
+
 #[tokio::test]
 async fn a_user_is_added_changed_and_removed() {
     let harness = Harness::new();
@@ -78,12 +87,12 @@ async fn a_user_is_added_changed_and_removed() {
     );
     assert!(harness.signs_in("alice", "open sesame").await);
 
-    let output = harness.output(&["set", "alice", "--name", "Alice Liddell"], Some("another"));
+    let output = harness.output(&["set", "alice", "--name", "Alice Liddell"], Some("another one"));
     assert_eq!(
         output,
         "alice: changed in DIR/users.toml; takes effect when the gateway that reads this file reloads: exeunt reload\n"
     );
-    assert!(harness.signs_in("alice", "another").await && !harness.signs_in("alice", "open sesame").await);
+    assert!(harness.signs_in("alice", "another one").await && !harness.signs_in("alice", "open sesame").await);
     let table = "USER   GROUPS      EMAIL              NAME           STATE\n\
                  alice  staff,shop  alice@example.com  Alice Liddell  enabled\n";
     assert_eq!(harness.output(&["list"], None), table, "other fields are kept");
@@ -144,9 +153,9 @@ fn invalid_arguments_are_refused_before_the_password_prompt() {
 #[test]
 fn a_change_that_would_break_the_file_is_not_written() {
     let harness = Harness::new();
-    harness.output(&["set", "alice"], Some("x"));
+    harness.output(&["set", "alice"], Some("open sesame"));
     let before = harness.text();
-    let reason = harness.run(&["set", "Alice"], Some("x")).unwrap_err();
+    let reason = harness.run(&["set", "Alice"], Some("open sesame")).unwrap_err();
     let want = "error: `Alice` and `alice` of line 1 differ in letter case only: nothing was written\n\
                 help: remove one of them: users type either spelling";
     assert_eq!((reason.as_str(), harness.text()), (want, before));
@@ -157,7 +166,7 @@ fn a_broken_file_can_be_corrected_user_by_user() {
     let harness = Harness::new();
     fs::write(harness.path(), "[users.alice]\npassword = 'hunter2'\n\n[users.bob]\n").unwrap();
     fs::set_permissions(harness.path(), fs::Permissions::from_mode(0o640)).unwrap();
-    let output = harness.run(&["set", "alice"], Some("x")).unwrap();
+    let output = harness.run(&["set", "alice"], Some("open sesame")).unwrap();
     assert!(output.result.starts_with("alice: changed in"), "{}", output.result);
     assert!(output.notice.contains("user `bob` has no password"), "{}", output.notice);
     assert!(!output.notice.contains("alice`"), "{}", output.notice);
@@ -165,7 +174,7 @@ fn a_broken_file_can_be_corrected_user_by_user() {
 
     fs::write(harness.path(), "[users.alice\npassword = 'hunter2'\n").unwrap();
     for line in [["set", "alice"], ["remove", "alice"], ["list", "alice"]] {
-        let reason = harness.run(&line, Some("x")).unwrap_err();
+        let reason = harness.run(&line, Some("open sesame")).unwrap_err();
         assert!(reason.contains("unclosed table") && reason.contains(" --> DIR/users.toml:1:"), "{reason}");
         assert!(!reason.contains("hunter2"), "{reason}");
     }
@@ -174,12 +183,12 @@ fn a_broken_file_can_be_corrected_user_by_user() {
 #[test]
 fn comments_and_mode_survive() {
     let harness = Harness::new();
-    harness.output(&["set", "alice"], Some("x"));
+    harness.output(&["set", "alice"], Some("open sesame"));
     assert_eq!(fs::metadata(harness.path()).unwrap().mode() & 0o7777, 0o640);
     let text = format!("# The shop.\n\n{}# the end\n", harness.text());
     fs::write(harness.path(), &text).unwrap();
     fs::set_permissions(harness.path(), fs::Permissions::from_mode(0o600)).unwrap();
-    harness.output(&["set", "bob", "--group", "staff"], Some("y"));
+    harness.output(&["set", "bob", "--group", "staff"], Some("open sesame"));
     assert!(harness.text().starts_with(&text) && harness.text().len() > text.len());
     assert_eq!(fs::metadata(harness.path()).unwrap().mode() & 0o7777, 0o600);
     harness.output(&["remove", "bob"], None);
@@ -192,7 +201,7 @@ fn concurrent_writers_lose_nothing() {
     let users: Vec<_> = (0..8).map(|at| format!("user{at}")).collect();
     std::thread::scope(|scope| {
         for user in &users {
-            scope.spawn(|| harness.output(&["set", user, "--group", "staff"], Some("x")));
+            scope.spawn(|| harness.output(&["set", user, "--group", "staff"], Some("open sesame")));
         }
     });
     let listed = harness.output(&["list"], None);
@@ -206,8 +215,8 @@ fn programs_get_json() {
     let nobody = harness.run(&["list", "--json"], None).unwrap();
     assert_eq!(nobody.result, "[]\n");
     assert!(nobody.notice.starts_with("no users yet in DIR/users.toml"), "{}", nobody.notice);
-    harness.output(&["set", "zoë \"z\"", "--group", "a,b", "--email", "z@b"], Some("x"));
-    harness.output(&["set", "bob"], Some("x"));
+    harness.output(&["set", "zoë \"z\"", "--group", "a,b", "--email", "z@b"], Some("open sesame"));
+    harness.output(&["set", "bob"], Some("open sesame"));
     harness.output(&["set", "bob", "--keep-password", "--disable"], None);
     let want = serde_json::json!([
         { "user": "bob", "groups": [], "email": null, "name": null, "enabled": false },

@@ -100,21 +100,50 @@ impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> StoreCall for Qu
 
 fn run_calls(mut file: Connection, mut waiting: mpsc::Receiver<Box<dyn StoreCall>>, errors: &Mutex<Option<Error>>) {
     let mut calls = Vec::with_capacity(BATCH_SIZE);
+    let mut failing = FailingStore::default();
     while waiting.blocking_recv_many(&mut calls, BATCH_SIZE) > 0 {
         // The caller of a call that timed out retries, so carrying it out as well would do the work twice.
         calls.retain(|call| call.is_awaited());
         if commit(&mut file, &mut calls).is_ok() {
+            failing.works();
             calls.drain(..).for_each(|call| call.answer(true));
         }
         // One call failed: repeat each in its own transaction, so that the others succeed.
         for mut call in calls.drain(..) {
             let committed = commit(&mut file, std::slice::from_mut(&mut call));
             let done = committed.is_ok();
-            if let Err(error) = committed {
-                tracing::error!(%error, "the session store failed");
-                *errors.lock() = Some(error);
+            match committed {
+                Ok(()) => failing.works(),
+                Err(error) => {
+                    failing.fails(&error);
+                    *errors.lock() = Some(error);
+                }
             }
             call.answer(done);
+        }
+    }
+}
+
+/// Logs when the file begins to fail, or fails in another way, and when it works again: on a full disk, every sign-in
+/// fails in the same way.
+#[derive(Default)]
+struct FailingStore {
+    /// What was logged last, while the file fails.
+    error: Option<String>,
+}
+
+impl FailingStore {
+    fn fails(&mut self, error: &Error) {
+        let error = error.to_string();
+        if self.error.as_ref() != Some(&error) {
+            tracing::error!(error, "the session store failed");
+            self.error = Some(error);
+        }
+    }
+
+    fn works(&mut self) {
+        if self.error.take().is_some() {
+            tracing::info!("the session store works again");
         }
     }
 }
