@@ -64,7 +64,7 @@ impl<'a> AdminRequest<'a> {
             ["sessions"] if method == Method::DELETE => ("DELETE", Self::RevokeSelected(selected(filter()?)?, query)),
             ["sessions"] => ("GET", Self::Sessions(filter()?)),
             ["bans", user] => ("DELETE", Self::Unban(text(user)?)),
-            ["sessions", handle] if method == Method::GET => ("GET", Self::Session(handle(part)?)),
+            ["sessions", part] if method == Method::GET => ("GET", Self::Session(handle(part)?)),
             ["sessions", part] => ("DELETE", Self::Revoke(handle(part)?)),
             ["users", user, "sessions"] => ("DELETE", Self::RevokeAllOf(text(user)?)),
             _ => return Err(UnknownRequest::Address),

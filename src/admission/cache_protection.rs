@@ -162,7 +162,7 @@ mod tests {
     use http::header::CONTENT_TYPE;
 
     /// `Cache-Control` and `Vary` after the edits.
-    fn told(
+    fn cache_headers(
         status: u16,
         lines: &[(&'static str, &'static str)],
         navigation: bool,
@@ -197,11 +197,11 @@ mod tests {
         for message in ["", "public, max-age=0", "s-maxage=60", "immutable", "private", "no-cache", "max-age=60"] {
             for kind in ["text/html;charset=utf-8", "application/xhtml+xml", "TEXT/HTML", ""] {
                 for public in [false, true] {
-                    let told = told(200, &control(kind, message), false, public);
+                    let told = cache_headers(200, &control(kind, message), false, public);
                     assert_eq!(told[0].as_deref(), Some("no-store"), "{kind} {message} {public}");
                 }
             }
-            let told = told(200, &control("application/pdf", message), true, false);
+            let told = cache_headers(200, &control("application/pdf", message), true, false);
             assert_eq!(told[0].as_deref(), Some("no-store"), "a navigation, {message}");
         }
     }
@@ -231,23 +231,30 @@ mod tests {
         ];
         for (message, signed_in, public) in cases {
             for (want, is_public) in [(signed_in, false), (public, true)] {
-                let [control, vary] = told(200, &control("text/css", message), false, is_public);
+                let [control, vary] = cache_headers(200, &control("text/css", message), false, is_public);
                 assert_eq!(control.as_deref(), Some(want), "{message} {is_public}");
                 assert_eq!(vary.is_some(), want.contains("private, no-cache"), "{message} {is_public}");
             }
         }
         let two = [("content-type", "text/css"), ("cache-control", "max-age=60"), ("cache-control", "public")];
-        assert_eq!(told(200, &two, false, false)[0].as_deref(), Some("private, max-age=60"), "all lines are read");
+        assert_eq!(
+            cache_headers(200, &two, false, false)[0].as_deref(),
+            Some("private, max-age=60"),
+            "all lines are read"
+        );
     }
 
     #[test]
     fn a_304_does_not_discard_the_cached_copy() {
-        assert_eq!(told(304, &[], true, false)[0].as_deref(), Some("private, no-cache"));
+        assert_eq!(cache_headers(304, &[], true, false)[0].as_deref(), Some("private, no-cache"));
         assert_eq!(
-            told(304, &control("text/html", "max-age=60"), false, false)[0].as_deref(),
+            cache_headers(304, &control("text/html", "max-age=60"), false, false)[0].as_deref(),
             Some("private, no-cache")
         );
-        assert_eq!(told(304, &control("", "public, max-age=9"), true, false)[0].as_deref(), Some("private, max-age=9"));
+        assert_eq!(
+            cache_headers(304, &control("", "public, max-age=9"), true, false)[0].as_deref(),
+            Some("private, max-age=9")
+        );
     }
 
     #[test]
@@ -262,7 +269,7 @@ mod tests {
         ];
         for (lines, want) in cases {
             let lines = lines.iter().map(|line| ("vary", *line)).chain([("content-type", "text/css")]);
-            assert_eq!(told(200, &lines.collect::<Vec<_>>(), false, false)[1].as_deref(), Some(want));
+            assert_eq!(cache_headers(200, &lines.collect::<Vec<_>>(), false, false)[1].as_deref(), Some(want));
         }
     }
 

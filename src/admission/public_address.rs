@@ -144,10 +144,17 @@ mod tests {
 
     /// The `Location` that the browser receives, with this public URL, upstream and requested host.
     fn seen(public: &str, upstream: &str, asked: &str, location: &str) -> String {
-        told(public, upstream, None, asked, &LOCATION, location)
+        received(public, upstream, None, asked, &LOCATION, location)
     }
 
-    fn told(public: &str, upstream: &str, host: Option<&str>, asked: &str, name: &HeaderName, value: &str) -> String {
+    fn received(
+        public: &str,
+        upstream: &str,
+        host: Option<&str>,
+        asked: &str,
+        name: &HeaderName,
+        value: &str,
+    ) -> String {
         let mut settings = route("/", Access::SignedIn);
         settings.upstreams = upstream.split(' ').map(|text| UpstreamAddress::parse(text).unwrap()).collect();
         settings.upstream_host = host.map(|host| Authority::parse(host).unwrap());
@@ -227,13 +234,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_upstream_host_counts_as_the_applications_own() {
-        let told = |host, location| {
-            told("https://wiki.test", "http://127.0.0.1:9000", Some(host), "wiki.test", &LOCATION, location)
+        let location_for = |host, location| {
+            received("https://wiki.test", "http://127.0.0.1:9000", Some(host), "wiki.test", &LOCATION, location)
         };
-        assert_eq!(told("inner", "http://inner/x"), "https://wiki.test/x");
-        assert_eq!(told("inner", "http://inner:9000/x"), "https://wiki.test/x");
-        assert_eq!(told("inner:81", "http://inner:81/x"), "https://wiki.test/x");
-        assert_eq!(told("inner:81", "http://inner:82/x"), "http://inner:82/x");
+        assert_eq!(location_for("inner", "http://inner/x"), "https://wiki.test/x");
+        assert_eq!(location_for("inner", "http://inner:9000/x"), "https://wiki.test/x");
+        assert_eq!(location_for("inner:81", "http://inner:81/x"), "https://wiki.test/x");
+        assert_eq!(location_for("inner:81", "http://inner:82/x"), "http://inner:82/x");
     }
 
     #[tokio::test]
@@ -245,7 +252,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_refresh_is_rewritten_in_every_spelling() {
-        let refresh = |value| told("https://wiki.test", "http://localhost:9000", None, "wiki.test", &REFRESH, value);
+        let refresh =
+            |value| received("https://wiki.test", "http://localhost:9000", None, "wiki.test", &REFRESH, value);
         assert_eq!(refresh("0; url=http://localhost:9000/x"), "0; url=https://wiki.test/x");
         assert_eq!(refresh("3;URL='http://localhost:9000/x'; y"), "3;URL='https://wiki.test/x'; y");
         assert_eq!(refresh("0; url=/x"), "0; url=/x");

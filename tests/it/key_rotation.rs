@@ -28,7 +28,7 @@ fn write_keys(folder: &Path, keys: &[&str]) {
 }
 
 /// What the program says with these arguments, on both outputs, and whether it succeeds.
-fn said(folder: &Path, arguments: &[&str]) -> (bool, String) {
+fn run(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let mut command = command(folder, env!("CARGO_BIN_EXE_exeunt"));
     let Output { status, stdout, stderr } =
         command.stderr(std::process::Stdio::piped()).args(arguments).output().unwrap();
@@ -36,7 +36,7 @@ fn said(folder: &Path, arguments: &[&str]) -> (bool, String) {
 }
 
 fn reload(folder: &Path) -> (bool, String) {
-    said(folder, &["reload"])
+    run(folder, &["reload"])
 }
 
 pub(crate) fn reloads(folder: &Path, want: &str) {
@@ -165,14 +165,14 @@ fn gateways_on_one_store_rotate_one_after_the_other() {
 
 /// `exeunt key`: what it says on standard output; panics where it fails.
 fn key(folder: &Path, arguments: &[&str]) -> String {
-    let (is_done, said) = said(folder, &[&["key"], arguments].concat());
+    let (is_done, said) = run(folder, &[&["key"], arguments].concat());
     assert!(is_done, "{arguments:?}: {said}");
     said
 }
 
 fn key_is_refused(folder: &Path, arguments: &[&str], want: &str) {
     let before = fs::read(folder.join("exeunt.key")).ok();
-    let (is_done, said) = said(folder, &[&["key"], arguments].concat());
+    let (is_done, said) = run(folder, &[&["key"], arguments].concat());
     assert!(!is_done && said.contains(want), "{want}: {said}");
     assert_eq!(fs::read(folder.join("exeunt.key")).ok(), before);
 }

@@ -42,16 +42,16 @@ impl Service {
         Self { manager, program: program.spawn().unwrap(), log }
     }
 
-    fn told(&self) -> String {
+    fn next_message(&self) -> String {
         let mut message = [0; 256];
         let received = self.manager.recv(&mut message);
         let length = received.unwrap_or_else(|error| panic!("{error}: {}", fs::read_to_string(&self.log).unwrap()));
         String::from_utf8(message[..length].to_vec()).unwrap().trim_end().to_owned()
     }
 
-    /// What is said next, pings aside.
-    fn told_besides_pings(&self) -> String {
-        std::iter::repeat_with(|| self.told()).find(|message| message != "WATCHDOG=1").unwrap()
+    /// The next message, pings aside.
+    fn next_besides_pings(&self) -> String {
+        std::iter::repeat_with(|| self.next_message()).find(|message| message != "WATCHDOG=1").unwrap()
     }
 
     fn signal(&self, name: &str) {
@@ -71,13 +71,13 @@ impl Drop for Service {
 fn service_manager_is_notified_of_readiness_watchdog_and_stop() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::start(folder.path(), Duration::from_millis(20));
-    assert_eq!(service.told(), "READY=1");
+    assert_eq!(service.next_message(), "READY=1");
     UnixStream::connect(folder.path().join("http.sock")).expect("ready means that clients can connect");
     for _ in 0..3 {
-        assert_eq!(service.told(), "WATCHDOG=1");
+        assert_eq!(service.next_message(), "WATCHDOG=1");
     }
     service.signal("-TERM");
-    assert_eq!(service.told_besides_pings(), "STOPPING=1");
+    assert_eq!(service.next_besides_pings(), "STOPPING=1");
     assert_eq!(service.program.wait().unwrap().code(), Some(0));
 }
 
@@ -86,20 +86,24 @@ fn service_manager_is_notified_of_readiness_watchdog_and_stop() {
 fn service_manager_is_notified_of_a_reload() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), Duration::ZERO);
-    assert_eq!(service.told(), "READY=1");
+    assert_eq!(service.next_message(), "READY=1");
     let started = monotonic_usec();
     // A reload of what is there, and one that is refused.
     for configuration in [CONFIGURATION, "listen = 1\n"] {
         fs::write(folder.path().join("config.toml"), configuration).unwrap();
         service.signal("-HUP");
-        let message = service.told();
+        let message = service.next_message();
         let (word, time) = message.split_once("\nMONOTONIC_USEC=").unwrap_or_else(|| panic!("{message}"));
         assert_eq!(word, "RELOADING=1");
         assert!((started..=monotonic_usec()).contains(&time.parse().unwrap()), "{time}");
-        assert_eq!(service.told(), "READY=1", "also where the new configuration is refused: the old one serves");
+        assert_eq!(
+            service.next_message(),
+            "READY=1",
+            "also where the new configuration is refused: the old one serves"
+        );
     }
     service.signal("-TERM");
-    assert_eq!(service.told(), "STOPPING=1");
+    assert_eq!(service.next_message(), "STOPPING=1");
 }
 
 /// The clock of `MONOTONIC_USEC` (sd_notify(3)), in microseconds.
@@ -112,9 +116,9 @@ fn monotonic_usec() -> u64 {
 fn no_watchdog_message_is_sent_without_a_watchdog() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), Duration::ZERO);
-    assert_eq!(service.told(), "READY=1");
+    assert_eq!(service.next_message(), "READY=1");
     service.signal("-TERM");
-    assert_eq!(service.told(), "STOPPING=1");
+    assert_eq!(service.next_message(), "STOPPING=1");
 }
 
 /// A service manager has the socket and hands it over: connections wait while the program restarts.

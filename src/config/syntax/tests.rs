@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// The findings of a text: the place, the message, and what to write.
-fn told(text: &str) -> Vec<(String, String, String)> {
+fn found(text: &str) -> Vec<(String, String, String)> {
     let shown = |finding: &Finding| {
         let span = finding.span.clone().unwrap();
         (text.get(span).unwrap().to_owned(), finding.what.clone(), finding.write.join(" | "))
@@ -54,12 +54,12 @@ fn every_syntax_error_has_a_message_and_help() {
         ("[login]\n[log]\n[login]\n", "[login]", "[login] is set twice: first in line 1", "move the lines"),
         ("!\n", "!", "this is not valid TOML", "a table's name in brackets"),
     ];
-    let fits = |text, (place, what, write): (&str, &str, &str)| match told(text).as_slice() {
+    let fits = |text, (place, what, write): (&str, &str, &str)| match found(text).as_slice() {
         [(stands, said, help)] => stands == place && said.contains(what) && help.contains(write),
         _ => false,
     };
     let wrong = cases.iter().filter(|(text, place, what, write)| !fits(text, (place, what, write)));
-    let wrong: Vec<String> = wrong.map(|(text, ..)| format!("{text:?}: {:?}\n", told(text))).collect();
+    let wrong: Vec<String> = wrong.map(|(text, ..)| format!("{text:?}: {:?}\n", found(text))).collect();
     assert!(wrong.is_empty(), "{}", wrong.concat());
 }
 
@@ -98,7 +98,7 @@ fn values_of_unknown_keys_are_neither_shown_nor_repeated() {
     for text in cases {
         let shown = concealed(text);
         assert_eq!(shown.len(), text.len());
-        let told = told(text).into_iter().map(|(_, what, write)| what + &write).collect::<String>();
+        let told = found(text).into_iter().map(|(_, what, write)| what + &write).collect::<String>();
         assert!(!shown.contains(secret) && !told.contains(secret), "{text:?}: {shown}: {told}");
     }
     for text in

@@ -16,7 +16,7 @@ fn dav() -> Harness {
 }
 
 /// The header as the application receives it, or the reason of the refusal.
-fn told(harness: &Harness, method: &str, target: &str, lines: &[&str], name: &str) -> Result<String, Reason> {
+fn forwarded(harness: &Harness, method: &str, target: &str, lines: &[&str], name: &str) -> Result<String, Reason> {
     match harness.receive(method, target, lines) {
         Received::Forward(forward) => {
             let headers = sent(&forward, &head(method, lines).headers);
@@ -39,7 +39,7 @@ async fn a_destination_is_a_target_of_the_same_route() {
     for (destination, want) in passes {
         for method in ["COPY", "MOVE"] {
             let line = format!("Destination: {destination}");
-            let got = told(&harness, method, "/dav/a", &[&line], "destination");
+            let got = forwarded(&harness, method, "/dav/a", &[&line], "destination");
             assert_eq!(got.as_deref(), Ok(want), "{destination}");
         }
     }
@@ -50,24 +50,24 @@ async fn a_destination_is_a_target_of_the_same_route() {
     ];
     for destination in refused {
         let line = format!("Destination: {destination}");
-        let got = told(&harness, "MOVE", "/dav/a", &[&line], "destination");
+        let got = forwarded(&harness, "MOVE", "/dav/a", &[&line], "destination");
         assert_eq!(got, Err(Reason::DestinationRefused), "{destination}");
         let by_header = [&*line, "X-HTTP-Method-Override: MOVE"];
-        assert!(told(&harness, "GET", "/dav/a", &by_header, "destination").is_err(), "{destination}");
-        assert!(told(&harness, "POST", "/dav/a", &[&line], "destination").is_err(), "{destination}");
+        assert!(forwarded(&harness, "GET", "/dav/a", &by_header, "destination").is_err(), "{destination}");
+        assert!(forwarded(&harness, "POST", "/dav/a", &[&line], "destination").is_err(), "{destination}");
     }
-    let foreign = told(&harness, "COPY", "/dav/a", &["Destination: http://evil.test/dav/b"], "destination");
+    let foreign = forwarded(&harness, "COPY", "/dav/a", &["Destination: http://evil.test/dav/b"], "destination");
     assert_eq!(foreign, Err(Reason::DestinationForeign));
     assert_eq!(Reason::DestinationForeign.status(), StatusCode::BAD_GATEWAY);
     // Without `upstream_host` the application gets the client's Host.
-    let plain = told(&harness, "MOVE", "/a", &["Destination: /b"], "destination");
+    let plain = forwarded(&harness, "MOVE", "/a", &["Destination: /b"], "destination");
     assert_eq!(plain.as_deref(), Ok("http://app.test/b"));
 }
 
 #[tokio::test]
 async fn conditions_about_other_resources_are_about_the_same_route() {
     let harness = dav();
-    let of = |value: &str| told(&harness, "PUT", "/dav/a", &[&format!("If: {value}")], "if");
+    let of = |value: &str| forwarded(&harness, "PUT", "/dav/a", &[&format!("If: {value}")], "if");
     let cases = [
         ("(<urn:uuid:1>)", Ok("(<urn:uuid:1>)")),
         (
@@ -83,7 +83,7 @@ async fn conditions_about_other_resources_are_about_the_same_route() {
     for (value, want) in cases {
         assert_eq!(of(value), want.map(str::to_owned), "{value}");
     }
-    let twice = told(&harness, "PUT", "/dav/a", &["If: (<urn:a>)", "If: </dav/b> (<urn:a>)"], "if");
+    let twice = forwarded(&harness, "PUT", "/dav/a", &["If: (<urn:a>)", "If: </dav/b> (<urn:a>)"], "if");
     assert_eq!(twice, Err(Reason::HeadMalformed));
     let about = harness.receive("GET", "/dav/a", &[&format!("{}: (<urn:a>)", header::IF_MATCH)]);
     assert!(matches!(about, Received::Forward(_)));

@@ -21,7 +21,7 @@ fn two() -> (Harness, Harness, Arc<FaultyStore>) {
 }
 
 impl Harness {
-    fn said(&self, what: &str) -> usize {
+    fn lines_with(&self, what: &str) -> usize {
         self.lines.lock().iter().filter(|line| line.contains(what)).count()
     }
 
@@ -65,7 +65,7 @@ async fn an_unconfirmed_logout_is_reported_and_ends_locally() {
         assert_eq!((reply.status.as_u16(), &receipt["steps"][0]["result"]), (503, &"failed".into()), "{mood:?}");
         assert!(expires_cookies(&reply) && header(&reply, "location").is_none(), "{mood:?}");
         assert_eq!(cut.signalled(), Some(Duration::from_secs(5)), "{mood:?}: its exchange is cut");
-        assert_eq!(harness.said("cause=logout"), 1);
+        assert_eq!(harness.lines_with("cause=logout"), 1);
         for _ in 0..2 {
             assert_eq!(harness.status("/x", &alice).await, 503, "{mood:?}");
             let again = harness.ask("POST", "/logout", &[&alice, BROWSER], "").await;
@@ -76,7 +76,11 @@ async fn an_unconfirmed_logout_is_reported_and_ends_locally() {
         store.set_mode(FaultMode::Sound);
         assert_eq!(harness.status("/x", &alice).await, 503, "the store still has it, but it is refused");
         harness.gateway.reap().await;
-        assert_eq!((harness.status("/x", &alice).await, harness.said("session_ended")), (401, 1), "the end is retried");
+        assert_eq!(
+            (harness.status("/x", &alice).await, harness.lines_with("session_ended")),
+            (401, 1),
+            "the end is retried"
+        );
         assert_eq!(harness.ask("POST", "/logout", &[&alice], "").await.status, 200);
     }
 }
@@ -129,13 +133,17 @@ async fn a_logout_of_a_session_that_cannot_be_loaded_is_done_later() {
     store.set_mode(FaultMode::Down);
     let reply = second.ask("POST", "/logout", &[&alice], "").await;
     assert!(reply.status == 503 && expires_cookies(&reply));
-    assert_eq!((second.said("session_ended"), json(&reply)["steps"][0]["result"] == "failed"), (0, true));
+    assert_eq!((second.lines_with("session_ended"), json(&reply)["steps"][0]["result"] == "failed"), (0, true));
     store.set_mode(FaultMode::Sound);
     assert_eq!(second.status("/x", &alice).await, 503, "a signed-out session is still refused when the store is back");
     second.gateway.reap().await;
-    assert_eq!((second.status("/x", &alice).await, second.said("user=alice")), (401, 1));
+    assert_eq!((second.status("/x", &alice).await, second.lines_with("user=alice")), (401, 1));
     first.catch_up().await;
-    assert_eq!((first.status("/x", &alice).await, first.said("session_ended")), (401, 0), "one receipt for one end");
+    assert_eq!(
+        (first.status("/x", &alice).await, first.lines_with("session_ended")),
+        (401, 0),
+        "one receipt for one end"
+    );
 }
 
 /// The client disconnects after the request, and the end is still completed.
@@ -153,7 +161,11 @@ async fn a_logout_completes_after_its_client_disconnects() {
     drop(logout);
     store.set_mode(FaultMode::Sound);
     until_idle().await;
-    assert_eq!((harness.said("cause=logout"), cut.signalled().is_some()), (1, true), "the further steps were not run");
+    assert_eq!(
+        (harness.lines_with("cause=logout"), cut.signalled().is_some()),
+        (1, true),
+        "the further steps were not run"
+    );
     assert_eq!(harness.status("/x", &alice).await, 401);
 }
 
@@ -166,7 +178,7 @@ async fn a_session_ends_at_every_gateway_and_is_audited_once() {
     assert_eq!(cut.signalled(), None);
     second.catch_up().await;
     assert_eq!(cut.signalled(), Some(Duration::from_secs(5)), "the loser cuts its own connections");
-    assert_eq!((first.said("session_ended"), second.said("session_ended")), (1, 0));
+    assert_eq!((first.lines_with("session_ended"), second.lines_with("session_ended")), (1, 0));
     assert_eq!((first.status("/x", &alice).await, second.status("/x", &alice).await), (401, 401));
 }
 
@@ -178,7 +190,7 @@ async fn the_loser_of_a_race_only_cuts_its_own_connections() {
     store.set_mode(FaultMode::Beaten);
     let reply = harness.ask("POST", "/logout", &[&alice], "").await;
     assert!(reply.status == 200 && expires_cookies(&reply) && cut.signalled().is_some());
-    assert_eq!((harness.said("session_ended"), &json(&reply)["user"]), (0, &"alice".into()));
+    assert_eq!((harness.lines_with("session_ended"), &json(&reply)["user"]), (0, &"alice".into()));
 }
 
 /// It is idle and swept at both; only one of them logs the end.
@@ -191,7 +203,7 @@ async fn a_session_that_is_idle_everywhere_ends_once() {
         harness.clock.advance(Duration::from_secs(600));
         harness.gateway.reap().await;
     }
-    assert_eq!(first.said("cause=idle") + second.said("cause=idle"), 1);
+    assert_eq!(first.lines_with("cause=idle") + second.lines_with("cause=idle"), 1);
     assert_eq!((first.status("/x", &alice).await, second.status("/x", &alice).await), (401, 401));
 }
 
@@ -201,7 +213,7 @@ async fn a_session_that_a_request_finds_idle_is_audited() {
     let (harness, _) = harness_and_store();
     let alice = harness.session_of("alice").await;
     harness.clock.advance(Duration::from_secs(600));
-    assert_eq!((harness.status("/x", &alice).await, harness.said("cause=idle")), (401, 1));
+    assert_eq!((harness.status("/x", &alice).await, harness.lines_with("cause=idle")), (401, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -214,13 +226,13 @@ async fn the_reaper_does_not_wait_for_slow_ends() {
     let held = store.block_next_call();
     harness.clock.advance(Duration::from_secs(300));
     tokio::time::sleep(Duration::from_millis(600)).await;
-    assert_eq!(harness.said("session_ended"), 0, "the end of alice's session is held by the store");
+    assert_eq!(harness.lines_with("session_ended"), 0, "the end of alice's session is held by the store");
     harness.clock.advance(Duration::from_secs(300));
     tokio::time::sleep(Duration::from_millis(600)).await;
-    assert!(harness.said("user=bob") == 1 && harness.said("user=alice") == 0, "bob's waits for alice's");
+    assert!(harness.lines_with("user=bob") == 1 && harness.lines_with("user=alice") == 0, "bob's waits for alice's");
     drop(held);
     tokio::time::sleep(Duration::from_millis(600)).await;
-    assert_eq!(harness.said("user=alice"), 1);
+    assert_eq!(harness.lines_with("user=alice"), 1);
     upkeep.abort();
 }
 
@@ -249,7 +261,7 @@ async fn exchanges_are_cut_when_the_store_is_silent_for_too_long() {
     assert_eq!((cut.signalled(), harness.status("/x", &alice).await), (Some(Duration::from_secs(5)), 503));
     store.trust().set_until(harness.gateway.pipeline.clock.now() + Duration::from_secs(60));
     assert_eq!(
-        (harness.status("/x", &alice).await, harness.said("session_ended")),
+        (harness.status("/x", &alice).await, harness.lines_with("session_ended")),
         (200, 0),
         "it was ended by an error"
     );

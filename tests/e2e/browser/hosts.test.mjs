@@ -5,7 +5,7 @@ import { once } from "node:events";
 import http from "node:http";
 import { after, before, describe, it } from "node:test";
 import { eventStream, Gateway, makeFolder, PASSWORD, Site, stopAll } from "./parts.mjs";
-import { goodbye, openBrowser, press, visiting, Visitor } from "./visitor.mjs";
+import { goodbye, namedUser, openBrowser, press, visiting, Visitor } from "./visitor.mjs";
 
 /** The login host first. Two of one site, and one of another. */
 const HOSTS = ["login.example.test", "shop.example.test", "blog.other.test"];
@@ -20,14 +20,14 @@ const PAGE = `<!doctype html><title>Application</title><h1>Application</h1><p id
 </script>`;
 
 /** The gateway's configuration needs the public port before it starts, so a proxy listens there and forwards all. */
-class FrontDoor {
+class FrontProxy {
   static async open() {
-    const door = new FrontDoor();
-    door.server = http.createServer((request, response) => door.#pass(request, response));
-    door.server.listen(0, "127.0.0.1");
-    await once(door.server, "listening");
-    door.port = door.server.address().port;
-    return door;
+    const proxy = new FrontProxy();
+    proxy.server = http.createServer((request, response) => proxy.#pass(request, response));
+    proxy.server.listen(0, "127.0.0.1");
+    await once(proxy.server, "listening");
+    proxy.port = proxy.server.address().port;
+    return proxy;
   }
 
   /** Hosts that the browser cannot reach any more: connections to them are closed, or never answered. */
@@ -80,31 +80,31 @@ format = "json"
 for (const sameSite of ["lax", "strict"]) {
   describe(`several hosts, SameSite=${sameSite}`, () => {
     const parts = [];
-    let browser, gateway, door;
+    let browser, gateway, proxy;
     before(async () => {
       parts.push(makeFolder());
       const application = await Site.start({ "/": PAGE, "/a": PAGE, "/stream": eventStream });
-      door = await FrontDoor.open();
-      parts.push(application, door);
-      gateway = await Gateway.start(parts[0].folder, configuration(door.port, application.url, sameSite));
-      door.gateway = gateway;
+      proxy = await FrontProxy.open();
+      parts.push(application, proxy);
+      gateway = await Gateway.start(parts[0].folder, configuration(proxy.port, application.url, sameSite));
+      proxy.gateway = gateway;
       parts.push(gateway);
       browser = await openBrowser();
     });
     after(() => stopAll(parts, browser));
 
-    const visit = () => Visitor.open(browser, door, SHOP);
+    const visit = () => Visitor.open(browser, proxy, SHOP);
     const shows = (page, text) => page.locator(`#stream:text-is("${text}")`).waitFor();
 
     /** Asks for a page of the shop, and signs in for it at the login host. */
     async function arrive(visitor) {
       const { page } = visitor;
-      await page.goto(door.at("/a?b=c", SHOP));
+      await page.goto(proxy.at("/a?b=c", SHOP));
       assert.equal(new URL(page.url()).hostname, LOGIN);
       await page.fill("#username", "alice");
       await page.fill("#password", PASSWORD);
       await page.locator("form button").first().click();
-      await page.waitForURL(door.at("/a?b=c", SHOP));
+      await page.waitForURL(proxy.at("/a?b=c", SHOP));
       await shows(page, "live");
     }
 
@@ -113,8 +113,8 @@ for (const sameSite of ["lax", "strict"]) {
       const tabs = [visitor.page];
       for (const name of [BLOG, LOGIN]) {
         const tab = await visitor.tab();
-        await tab.goto(door.at("/a", name));
-        await tab.waitForURL(door.at("/a", name));
+        await tab.goto(proxy.at("/a", name));
+        await tab.waitForURL(proxy.at("/a", name));
         await shows(tab, "live");
         tabs.push(tab);
       }
@@ -122,16 +122,16 @@ for (const sameSite of ["lax", "strict"]) {
       assert.deepEqual(cookies.map(({ domain }) => domain).sort(), [...HOSTS].sort());
       assert.equal(new Set(cookies.map(({ value }) => value)).size, 3, "each host has a cookie of its own");
       const sessions = await visitor.tab();
-      await sessions.goto(door.at("/.exeunt/sessions", BLOG));
+      await sessions.goto(proxy.at("/.exeunt/sessions", BLOG));
       assert.match(await sessions.innerText("main"), new RegExp(`on ${LOGIN}, ${SHOP}, ${BLOG}`));
 
       const out = await visitor.tab();
-      await out.goto(door.at("/login", BLOG));
+      await out.goto(proxy.at("/login", BLOG));
       await press(out, out.locator("form[action='/logout'] button"));
       await goodbye(out);
       for (const tab of tabs) await shows(tab, "closed");
       for (const name of HOSTS) {
-        await out.goto(door.at("/a", name));
+        await out.goto(proxy.at("/a", name));
         assert.equal(new URL(out.url()).hostname, LOGIN);
         assert.equal(await out.locator("#password").count(), 1, `${name} asks who it is`);
       }
@@ -140,28 +140,28 @@ for (const sameSite of ["lax", "strict"]) {
     it("somebody else signs in on all of them", visiting(visit, async (visitor) => {
       await arrive(visitor);
       const { page } = visitor;
-      await page.goto(door.at("/login?switch=1&next=/a", SHOP));
+      await page.goto(proxy.at("/login?switch=1&next=/a", SHOP));
       assert.equal(new URL(page.url()).hostname, LOGIN);
       await page.fill("#username", "bob");
       await page.fill("#password", PASSWORD);
       await page.locator("form button").first().click();
-      await page.waitForURL(door.at("/a", SHOP));
+      await page.waitForURL(proxy.at("/a", SHOP));
       for (const name of HOSTS) {
-        await page.goto(door.at("/a", name));
-        await page.waitForURL(door.at("/a", name));
-        const answer = await page.goto(door.at("/.exeunt/session", name));
-        assert.equal((await answer.json()).user, "bob", name);
+        await page.goto(proxy.at("/a", name));
+        await page.waitForURL(proxy.at("/a", name));
+        await page.goto(proxy.at("/.exeunt/session", name));
+        assert.equal(await namedUser(page), "bob", name);
       }
     }));
 
     it("a link from elsewhere leads in, too", visiting(visit, async (visitor) => {
       await arrive(visitor);
       const { page } = visitor;
-      const link = `<a href="${door.at("/a", BLOG)}">x</a>`;
+      const link = `<a href="${proxy.at("/a", BLOG)}">x</a>`;
       await page.goto(`data:text/html,${encodeURIComponent(link)}`);
       await page.locator("a").click();
       if (sameSite === "lax") {
-        await page.waitForURL(door.at("/a", BLOG));
+        await page.waitForURL(proxy.at("/a", BLOG));
         return;
       }
       // The login host does not get its cookie from such a link, and asks.
@@ -176,39 +176,39 @@ describe("several hosts, clear_site_data", () => {
   // Of one site, and of another: to a browser the way back from there comes from elsewhere.
   const [LOGIN, SHOP, BLOG] = ["login.localhost", "shop.localhost", "blog.other.localhost"];
   const parts = [];
-  let browser, gateway, door;
+  let browser, gateway, proxy;
   before(async () => {
     parts.push(makeFolder());
     const application = await Site.start({ "/": PAGE, "/stream": eventStream });
-    door = await FrontDoor.open();
-    parts.push(application, door);
-    let text = configuration(door.port, application.url, "lax");
+    proxy = await FrontProxy.open();
+    parts.push(application, proxy);
+    let text = configuration(proxy.port, application.url, "lax");
     for (const [index, name] of [LOGIN, SHOP, BLOG].entries()) text = text.replaceAll(HOSTS[index], name);
     text = `${text}[logout]\nclear_site_data = ["storage"]\nclose_tabs = true\n`;
     gateway = await Gateway.start(parts[0].folder, text);
-    door.gateway = gateway;
+    proxy.gateway = gateway;
     parts.push(gateway);
     browser = await openBrowser();
   });
   after(() => stopAll(parts, browser));
 
-  const visit = () => Visitor.open(browser, door, SHOP);
+  const visit = () => Visitor.open(browser, proxy, SHOP);
 
   /** Signed in at all of them. */
   async function everywhere({ page }) {
-    await page.goto(door.at("/", SHOP));
+    await page.goto(proxy.at("/", SHOP));
     await page.fill("#username", "alice");
     await page.fill("#password", PASSWORD);
     await page.locator("form button").first().click();
-    await page.waitForURL(door.at("/", SHOP));
+    await page.waitForURL(proxy.at("/", SHOP));
     for (const name of [LOGIN, BLOG]) {
-      await page.goto(door.at("/", name));
-      await page.waitForURL(door.at("/", name));
+      await page.goto(proxy.at("/", name));
+      await page.waitForURL(proxy.at("/", name));
     }
   }
 
   async function signOut({ page }, name) {
-    await page.goto(door.at("/login", name));
+    await page.goto(proxy.at("/login", name));
     await press(page, page.locator("form[action='/logout'] button"));
     await page.waitForURL((url) => url.pathname === "/.exeunt/goodbye");
     await goodbye(page);
@@ -231,21 +231,21 @@ describe("several hosts, clear_site_data", () => {
   }));
 
   const stored = async ({ page }, name) => {
-    await page.goto(door.at("/.exeunt/goodbye", name));
+    await page.goto(proxy.at("/.exeunt/goodbye", name));
     return page.evaluate(() => localStorage.getItem("mine"));
   };
 
   for (const fault of ["closed", "silent"]) {
     it(`a host whose connections are ${fault} is skipped`, visiting(visit, async (visitor) => {
       await everywhere(visitor);
-      door[fault].add(SHOP);
+      proxy[fault].add(SHOP);
       try {
         await signOut(visitor, LOGIN);
         const receipt = await visitor.page.innerText("main");
         assert.ok(receipt.includes(`${SHOP}: kept, because this browser could not connect to it`), receipt);
         assert.ok(receipt.includes(`${BLOG}: cleared`), receipt);
       } finally {
-        door[fault].clear();
+        proxy[fault].clear();
       }
       assert.equal(await stored(visitor, BLOG), null);
       assert.equal(await stored(visitor, SHOP), "1");
@@ -256,7 +256,7 @@ describe("several hosts, clear_site_data", () => {
   it("the data of all is cleared without scripts, too", visiting(visit, async (visitor) => {
     await everywhere(visitor);
     const cookies = await visitor.context.cookies();
-    const plain = await Visitor.open(browser, door, LOGIN, { javaScriptEnabled: false });
+    const plain = await Visitor.open(browser, proxy, LOGIN, { javaScriptEnabled: false });
     try {
       await plain.context.addCookies(cookies);
       await signOut(plain, LOGIN);
@@ -271,13 +271,13 @@ describe("several hosts, clear_site_data", () => {
     it(`open tabs of ${out} leave after the way over the others`, visiting(visit, async (visitor) => {
       await everywhere(visitor);
       const [tab, elsewhere] = [await visitor.tab(), await visitor.tab()];
-      await tab.goto(door.at("/", out));
-      await elsewhere.goto(door.at("/", BLOG));
+      await tab.goto(proxy.at("/", out));
+      await elsewhere.goto(proxy.at("/", BLOG));
       await signOut(visitor, out);
       await tab.waitForURL((url) => url.pathname === "/login");
       const said = visitor.page.locator("#tabs:visible");
       assert.equal(await said.innerText(), "1 other open tab was asked to go to the sign-in page");
-      assert.equal(elsewhere.url(), door.at("/", BLOG), "a tab of another host stays");
+      assert.equal(elsewhere.url(), proxy.at("/", BLOG), "a tab of another host stays");
       await visitor.page.waitForFunction(async () => !(await navigator.serviceWorker.getRegistrations()).length);
     }));
   }
@@ -286,10 +286,10 @@ describe("several hosts, clear_site_data", () => {
     await everywhere(visitor);
     await signOut(visitor, LOGIN);
     const address = visitor.page.url();
-    const victim = await Visitor.open(browser, door, LOGIN);
+    const victim = await Visitor.open(browser, proxy, LOGIN);
     try {
       const [tab, page] = [await victim.tab(), victim.page];
-      await tab.goto(door.at("/.exeunt/goodbye", LOGIN));
+      await tab.goto(proxy.at("/.exeunt/goodbye", LOGIN));
       const asked = [];
       victim.context.on("request", (request) => asked.push(new URL(request.url()).pathname));
       await page.goto(`data:text/html,${encodeURIComponent(`<a href="${address.replaceAll("&", "&amp;")}">x</a>`)}`);

@@ -49,7 +49,7 @@ impl Audited {
 }
 
 /// The words that matter of an event.
-fn told(event: &Value) -> String {
+fn summary(event: &Value) -> String {
     let words = ["event", "user", "reason", "cause", "act", "about"].map(|key| event[key].as_str());
     words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
@@ -96,7 +96,7 @@ async fn audit_events_have_no_secrets() {
         "operator_request revoke_session aaaaaaaaaaaaaaaa",
         "operator_request reload",
     ];
-    assert_eq!(events.iter().map(told).collect::<Vec<_>>(), want);
+    assert_eq!(events.iter().map(summary).collect::<Vec<_>>(), want);
     let done: Vec<_> = events[10..].iter().map(|event| event["done"].as_str().unwrap_or("-")).collect();
     assert_eq!(done, ["yes", "-", "yes", "no", "yes"]);
     // The kernel says who asked: the user who runs this test.

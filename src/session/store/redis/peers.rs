@@ -123,7 +123,7 @@ mod tests {
         EventId::parse(&format!("{number}-1")).unwrap()
     }
 
-    fn said(entries: &[(&str, &str)]) -> Heartbeats {
+    fn heartbeats(entries: &[(&str, &str)]) -> Heartbeats {
         entries.iter().map(|(name, said)| ((*name).to_owned(), (*said).to_owned())).collect()
     }
 
@@ -132,20 +132,20 @@ mod tests {
         let peers = Peers::new("me".into());
         assert!(peers.have_read(event(9), at(0)), "there is no other gateway");
         let first = [("me", "1-1 1 9"), ("a", "8-1 1 5000"), ("b", "9-1 1 5000"), ("gone", LEFT), ("later", "?")];
-        peers.note(said(&first), at(10));
+        peers.note(heartbeats(&first), at(10));
         assert!(!peers.have_read(event(9), at(10)));
-        peers.note(said(&[("a", "9-1 2 5000"), ("later", "10-0 1 5000")]), at(11));
+        peers.note(heartbeats(&[("a", "9-1 2 5000"), ("later", "10-0 1 5000")]), at(11));
         assert!(peers.have_read(event(9), at(11)) && !peers.have_read(event(10), at(11)));
     }
 
     #[test]
     fn on_another_server_nobody_has_read_anything() {
         let peers = Peers::new("me".into());
-        peers.note(said(&[("a", "9-1 7 5000"), ("gone", LEFT)]), at(10));
+        peers.note(heartbeats(&[("a", "9-1 7 5000"), ("gone", LEFT)]), at(10));
         assert!(peers.have_read(event(9), at(11)));
         peers.forget_reads();
         assert!(!peers.have_read(event(1), at(14)) && peers.have_read(event(1), at(15)), "its staleness still counts");
-        peers.note(said(&[("a", "1-1 8 5000")]), at(14));
+        peers.note(heartbeats(&[("a", "1-1 8 5000")]), at(14));
         assert!(peers.have_read(event(1), at(14)) && !peers.have_read(event(2), at(14)));
     }
 
@@ -154,14 +154,14 @@ mod tests {
         let peers = Peers::new("me".into());
         for second in 10..20 {
             let busy = heartbeat_value(event(1), second.into(), Duration::from_secs(5));
-            peers.note(said(&[("busy", &busy), ("patient", "1-1 1 9000"), ("unreadable", "?")]), at(second));
+            peers.note(heartbeats(&[("busy", &busy), ("patient", "1-1 1 9000"), ("unreadable", "?")]), at(second));
         }
-        peers.note(said(&[]), at(20));
+        peers.note(heartbeats(&[]), at(20));
         assert!(!peers.have_read(event(2), at(23)), "a gateway that the server has lost still serves");
         assert!(!peers.have_read(event(2), at(24)), "the longest staleness is assumed for an unreadable heartbeat");
         assert!(peers.have_read(event(2), at(70)));
         assert_eq!(peers.forgotten(at(99)), [("busy".to_owned(), "1-1 19 5000".to_owned())]);
-        peers.note(said(&[]), at(1000));
+        peers.note(heartbeats(&[]), at(1000));
         assert!(peers.others.lock().is_empty());
     }
 }

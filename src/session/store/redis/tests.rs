@@ -176,7 +176,7 @@ async fn the_loser_waits_as_the_winner_does() {
 }
 
 /// The events of a store up to this one.
-async fn told(store: &RedisStore, event: StoreEvent) -> Vec<StoreEvent> {
+async fn events_until(store: &RedisStore, event: StoreEvent) -> Vec<StoreEvent> {
     let mut told = Vec::new();
     while !told.contains(&event) {
         // While the server is down, reading fails and is repeated.
@@ -191,7 +191,7 @@ async fn a_server_that_was_emptied_or_restarted_leaves_a_gap() {
     let (one, other) = (store_on(&server.socket()).await, store_on(&server.socket()).await);
     trusted(&other).await;
     assert_eq!(server.ask("FLUSHALL").lines().next(), Some("+OK"));
-    assert_eq!(told(&other, StoreEvent::Gap).await, [StoreEvent::Gap]);
+    assert_eq!(events_until(&other, StoreEvent::Gap).await, [StoreEvent::Gap]);
     trusted(&other).await;
     // The stream loses events that were not read.
     for _ in 0..5 {
@@ -199,10 +199,10 @@ async fn a_server_that_was_emptied_or_restarted_leaves_a_gap() {
         assert_eq!(one.end_all_of(&record("a").user).await.unwrap().len(), 1);
     }
     server.ask("XTRIM {exeunt}:e MAXLEN 2");
-    assert_eq!(told(&other, StoreEvent::Gap).await[0], StoreEvent::Gap);
+    assert_eq!(events_until(&other, StoreEvent::Gap).await[0], StoreEvent::Gap);
     trusted(&other).await;
     server.restart_empty();
-    told(&other, StoreEvent::Gap).await;
+    events_until(&other, StoreEvent::Gap).await;
     trusted(&other).await;
 }
 
@@ -213,9 +213,9 @@ async fn what_was_read_on_another_server_acknowledges_nothing() {
     let one = store_on(&server.socket()).await;
     trusted(&one).await;
     server.ask(&format!("XADD {EVENTS} 99999999999999-0 o 2 r other"));
-    told(&one, StoreEvent::Learned).await;
+    events_until(&one, StoreEvent::Learned).await;
     server.restart_empty();
-    told(&one, StoreEvent::Gap).await;
+    events_until(&one, StoreEvent::Gap).await;
     let said = |own: &str| server.ask(&format!("HGET {PREFIX}r {own}"));
     assert!(said(one.shared.peers.own_name()).contains("\r\n0-0 "), "{}", said(one.shared.peers.own_name()));
     let follows = following(&one, async {
@@ -239,7 +239,7 @@ async fn ends_that_a_restarted_server_has_lost_are_repeated() {
     let restored = store_on(&server.socket()).await;
     restored.open(ended.clone()).await.unwrap();
     assert!(restored.load(&ended.name).await.unwrap().is_some());
-    told(&one, StoreEvent::Gap).await;
+    events_until(&one, StoreEvent::Gap).await;
     assert_eq!(restored.load(&ended.name).await, Ok(None));
 }
 
@@ -253,7 +253,7 @@ async fn calls_go_to_the_server_whose_events_are_followed() {
     for _ in 0..3 {
         assert_eq!(one.load(&record("a").name).await, Err(Unavailable));
     }
-    told(&one, StoreEvent::Gap).await;
+    events_until(&one, StoreEvent::Gap).await;
     assert_eq!(one.load(&record("a").name).await, Ok(None));
 }
 

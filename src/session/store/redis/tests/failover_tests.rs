@@ -67,6 +67,6 @@ async fn a_server_that_was_a_replica_between_two_heartbeats_is_another_one() {
     primary.ask(&format!("XADD {EVENTS} * j later"));
     let other = on_port(nodes[0].port, 0).await.unwrap();
     assert!(other.load(&ended.name).await.unwrap().is_some(), "it has not lost the end");
-    timeout(PATIENCE, told(&one, StoreEvent::Gap)).await.unwrap();
+    timeout(PATIENCE, events_until(&one, StoreEvent::Gap)).await.unwrap();
     assert_eq!(other.load(&ended.name).await, Ok(None));
 }
