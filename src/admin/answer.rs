@@ -221,7 +221,7 @@ fn session_json(session: &Session, gateway: &Gateway) -> Value {
         "address": session.address().to_string(),
         "age_seconds": age.as_secs(),
         "idle_seconds": idle.as_secs(),
-        "connections": session.live_connections(),
+        "connections": gateway.sessions().connections_of(session),
     })
 }
 

@@ -23,6 +23,7 @@ use crate::logout::request::LogoutRequest;
 use crate::logout::sign_out::is_of_browser;
 use crate::pages::{Language, SignInForm, SignedInPage, tabs};
 use crate::session::record::Session;
+use crate::session::table::SessionTable;
 use crate::values::form::FormValue;
 use crate::values::origin::Host;
 use crate::values::own_hosts::HostId;
@@ -38,6 +39,7 @@ pub(super) fn answer(
     facts: &RequestFacts<'_>,
     requester: Requester,
     assembled: &Arc<Assembled>,
+    sessions: &SessionTable,
 ) -> Result<BuiltInAnswer, Refusal> {
     match page {
         OwnPage::Login => login(facts, requester, assembled),
@@ -49,7 +51,7 @@ pub(super) fn answer(
             own_sessions::answer(facts, requester, assembled)
         }
         OwnPage::Further(name) if name.eq_ignore_ascii_case(enter::NAME) => enter::answer(facts, requester, assembled),
-        OwnPage::Further(name) => further(name, facts, &requester, assembled).map(BuiltInAnswer::Answer),
+        OwnPage::Further(name) => further(name, facts, &requester, assembled, sessions).map(BuiltInAnswer::Answer),
     }
 }
 
@@ -214,12 +216,13 @@ fn further(
     facts: &RequestFacts<'_>,
     requester: &Requester,
     assembled: &Assembled,
+    sessions: &SessionTable,
 ) -> Result<Reply, Refusal> {
     let reply = match name.to_ascii_lowercase().as_str() {
         "goodbye" => goodbye(facts, requester, assembled),
         "session" => {
             requester.is_known()?;
-            session(facts, requester, assembled)
+            session(facts, requester, assembled, sessions)
         }
         tabs::NAME if gives_worker(facts, assembled) => assembled.pages.tabs_worker(),
         "style.css" => assembled.pages.style(),
@@ -270,7 +273,7 @@ fn closes_tabs(receipt: &Receipt, facts: &RequestFacts<'_>, requester: &Requeste
 
 /// The current user and session. A request for it does not count as activity.
 /// A person sees it on the page of all sessions.
-fn session(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
+fn session(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled, sessions: &SessionTable) -> Reply {
     if let Audience::Person(_) = Audience::of(facts.headers, assembled) {
         return Reply::see_other(&ReturnTo::own(own_sessions::ADDRESS));
     }
@@ -289,7 +292,7 @@ fn session(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assemble
         "device": session.device().to_string(), "address": session.address().to_string(),
         "age_seconds": requester.at.duration_since(session.created()).as_secs(),
         "idle_seconds": requester.at.duration_since(session.last_seen()).as_secs(),
-        "connections": session.live_connections(), "host": host, "hosts": hosts, "cookies": cookies,
+        "connections": sessions.connections_of(session), "host": host, "hosts": hosts, "cookies": cookies,
     });
     Reply::json(StatusCode::OK, &body)
 }

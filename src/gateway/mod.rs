@@ -188,6 +188,7 @@ impl Gateway {
         let over = self.pipeline.end(SessionsToEnd::Expired, terms.clone()).await;
         self.pipeline.end(SessionsToEnd::Pending, terms).await;
         self.sessions().save_uses(now, USES_SAVED).await;
+        self.sessions().exchange_connections(now).await;
         self.sessions().load_news(&self.upstreams.all_learned()).await;
         self.save_notes().await;
         // Sessions that the store does not confirm now are retried in the next round.

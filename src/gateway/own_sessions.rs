@@ -157,7 +157,7 @@ impl Gateway {
             address: other.address().to_string(),
             age,
             idle,
-            connections: other.live_connections(),
+            connections: self.sessions().connections_of(other),
             cookies: kept(other, &hosts),
             hosts,
         }

@@ -223,7 +223,7 @@ impl Gateway {
                 return Ok(Received::Answer(self.clear(&facts, &requester, assembled)));
             }
             Requested::OwnPage(page) => {
-                return Ok(built_in_pages::answer(page, &facts, requester, assembled)?.into());
+                return Ok(built_in_pages::answer(page, &facts, requester, assembled, self.sessions())?.into());
             }
             Requested::Route(route) => route,
         };

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::elsewhere::{ConnectionsElsewhere, SessionConnections};
 use super::ended_sessions::EndedSessions;
 use super::epoch::Epoch;
 use super::loads::Loads;
@@ -37,6 +38,7 @@ pub struct Backing {
     keys: ArcSwap<MacKeys>,
     pub(super) ended: EndedSessions,
     pub(super) loads: Loads,
+    pub(super) elsewhere: ConnectionsElsewhere,
     /// Every use of a session before this second has been written to the store.
     pub(super) saved_until: AtomicU32,
     /// The file that keeps ends which the store has not confirmed, over a crash.
@@ -66,6 +68,7 @@ impl Backing {
             keys: ArcSwap::new(keys),
             ended: EndedSessions::default(),
             loads: Loads::default(),
+            elsewhere: ConnectionsElsewhere::default(),
             saved_until,
             pending: OnceLock::new(),
             trust,
@@ -297,6 +300,13 @@ impl Backing {
 
     pub(super) async fn notes(&self, kind: NoteKind, most: usize) -> Result<Vec<Note>, Unavailable> {
         in_time(self.store.notes(kind, most)).await
+    }
+
+    pub(super) async fn exchange_connections(
+        &self,
+        own: &[SessionConnections],
+    ) -> Result<Vec<SessionConnections>, Unavailable> {
+        in_time(self.store.exchange_connections(own)).await
     }
 
     /// Converts a moment to a wall-clock time for the store.

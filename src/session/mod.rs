@@ -5,6 +5,7 @@
 
 pub(crate) mod backing;
 mod confirmed;
+pub(crate) mod elsewhere;
 mod end_mark;
 mod ended_sessions;
 mod epoch;

@@ -5,6 +5,7 @@
 //! touches never insert. A session that is not in the table is loaded from the store ([`loading`]), if there is one.
 
 mod codes;
+mod connections;
 mod continuation;
 mod cookies;
 mod ends;

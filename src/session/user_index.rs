@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dashmap::mapref::entry::Entry;
 
+use super::elsewhere::SessionConnections;
 use super::record::Session;
 use super::sync::{DashMap, Mutex};
 use crate::values::identity::UserKey;
@@ -86,6 +87,20 @@ impl UserIndex {
             all.extend_from_slice(entry.value().all());
         }
         all
+    }
+
+    /// At most this number of the sessions that connections use, and the numbers of connections.
+    pub(super) fn connections(&self, most: usize) -> Vec<SessionConnections> {
+        let mut used = Vec::new();
+        for entry in self.sessions.iter() {
+            for session in entry.value().all() {
+                let count = u32::try_from(session.live_connections()).unwrap_or(u32::MAX);
+                if count > 0 && used.len() < most {
+                    used.push((*session.name(), count));
+                }
+            }
+        }
+        used
     }
 
     /// The key that existing sessions of the user share, to save memory, and one of these sessions.

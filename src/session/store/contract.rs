@@ -37,6 +37,7 @@ pub(crate) async fn holds(store: &dyn SessionStore, replica: &dyn SessionStore) 
     idle_sessions_end_and_used_ones_do_not(store, replica).await;
     replicas_are_told(store, replica).await;
     replicas_are_told_of_changes(store, replica).await;
+    connections_are_told(store, replica).await;
 }
 
 /// Checks the notes of a store.
@@ -335,6 +336,17 @@ async fn replicas_are_told_of_changes(store: &dyn SessionStore, replica: &dyn Se
     ];
     assert_eq!(events_during(replica, session, changing).await, want);
     assert_eq!(events_so_far(store, replica).await.len(), 1, "a store received its own events");
+}
+
+async fn connections_are_told(store: &dyn SessionStore, replica: &dyn SessionStore) {
+    // Gateways that read events count.
+    events_so_far(store, replica).await;
+    events_so_far(replica, store).await;
+    let (one, two) = (key(), key());
+    assert_eq!(store.exchange_connections(&[(one, 2), (two, 1)]).await, Ok(vec![]));
+    assert_eq!(replica.exchange_connections(&[(two, 70_000)]).await, Ok(vec![(one, 2), (two, 1)]));
+    assert_eq!(store.exchange_connections(&[]).await, Ok(vec![(two, 70_000)]));
+    assert_eq!(replica.exchange_connections(&[]).await, Ok(vec![]), "the numbers of the last call count");
 }
 
 /// The events of a store until it has received everything that `replica` has done.

@@ -10,8 +10,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::memory::MemoryStore;
 use super::{
-    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, SessionStore, StoreEvent, Trust,
-    Unavailable, Use,
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, SessionConnections, SessionStore,
+    StoreEvent, Trust, Unavailable, Use,
 };
 use crate::values::identity::UserKey;
 use crate::values::mac::MacKeys;
@@ -183,6 +183,10 @@ impl SessionStore for FaultyStore {
 
     async fn notes(&self, kind: NoteKind, most: usize) -> Result<Vec<Note>, Unavailable> {
         self.call(self.store.notes(kind, most)).await
+    }
+
+    async fn exchange_connections(&self, own: &[SessionConnections]) -> Result<Vec<SessionConnections>, Unavailable> {
+        self.call(self.store.exchange_connections(own)).await
     }
 
     async fn use_keys(&self, keys: &MacKeys) -> Result<bool, Unavailable> {

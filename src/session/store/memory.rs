@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
-    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, SessionStore, StoreEvent, Trust,
-    Unavailable, Use,
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, SessionConnections, SessionStore,
+    StoreEvent, Trust, Unavailable, Use,
 };
 use crate::session::sync::Mutex;
 use crate::values::identity::UserKey;
@@ -32,6 +32,7 @@ struct MemoryContents {
     names: HashMap<SessionKey, SessionKey>,
     replicas: Vec<UnboundedSender<StoreEvent>>,
     notes: BTreeMap<(NoteKind, Vec<u8>), Note>,
+    connections: BTreeMap<usize, Vec<SessionConnections>>,
 }
 
 impl MemoryContents {
@@ -114,6 +115,13 @@ impl SessionStore for MemoryStore {
             shared.records.range((after, Bound::Unbounded)).take(about).map(|(_, record)| record.clone()).collect();
         let next = records.last().map(|record| Cursor(record.name.as_bytes().to_vec()));
         Ok(RecordPage { records, next })
+    }
+
+    async fn exchange_connections(&self, own: &[SessionConnections]) -> Result<Vec<SessionConnections>, Unavailable> {
+        let mut shared = self.shared.lock();
+        shared.connections.insert(self.number, own.to_vec());
+        let others = shared.connections.iter().filter(|(number, _)| **number != self.number);
+        Ok(others.flat_map(|(_, told)| told).copied().collect())
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable> {

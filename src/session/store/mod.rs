@@ -27,6 +27,7 @@ use async_trait::async_trait;
 pub use self::note::{Note, NoteKind};
 pub(crate) use self::record::{HostKey, Record};
 pub use self::trust::Trust;
+pub(crate) use super::elsewhere::SessionConnections;
 use crate::values::identity::UserKey;
 use crate::values::mac::MacKeys;
 use crate::values::session_id::SessionKey;
@@ -202,6 +203,12 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     /// Removes a hand-over code and returns its content. Of several calls only one receives it.
     async fn take_code(&self, _code: &[u8; 32]) -> Result<Option<Vec<u8>>, Unavailable> {
         Err(Unavailable)
+    }
+
+    /// Tells the other gateways how many connections use sessions at this one, for some seconds, and returns what they
+    /// have told. Nothing if no other gateway uses the store.
+    async fn exchange_connections(&self, _own: &[SessionConnections]) -> Result<Vec<SessionConnections>, Unavailable> {
+        Ok(Vec::new())
     }
 
     /// Announces new keys of the gateway. `false`, without effect, if the store belongs to gateways with other keys.

@@ -3,6 +3,7 @@
 use super::stored_tests::{HERE, look_up, replicas, table, table_over};
 use super::tests::{AT_START, open};
 use super::*;
+use crate::session::live::Cut;
 use crate::session::store::End;
 use crate::session::store::faulty::{FaultMode, FaultyStore};
 
@@ -61,4 +62,35 @@ async fn without_trust_no_session_is_served() {
     assert!(!session.has_ended() && table.len() == 1);
     trust.set_until(at(9));
     assert!(table.find(&id.key(), at(5)).is_some(), "it is served when the trust returns");
+}
+
+#[tokio::test]
+async fn connections_at_all_gateways_are_counted() {
+    let at = |seconds| Moment::from_seconds(seconds);
+    let (first, one) = table();
+    let two = FaultyStore::wrap(one.other().replica());
+    let second = table_over(Arc::clone(&two));
+    [&one, &two].iter().for_each(|store| store.trust().set_until(at(50)));
+    let Opened { id, session, .. } = open(&first, "alice", AT_START).await;
+    let here = look_up(&second, &id.key(), AT_START).await.unwrap().unwrap();
+    let holds = [(); 2].map(|()| Arc::clone(&session).hold(&Cut::new()).unwrap());
+    let _hold = Arc::clone(&here).hold(&Cut::new()).unwrap();
+    let counts = || [first.connections_of(&session), second.connections_of(&here)];
+    first.exchange_connections(at(10)).await;
+    second.exchange_connections(at(10)).await;
+    assert_eq!(counts(), [2, 3], "the first one has not asked since");
+    first.exchange_connections(at(13)).await;
+    assert_eq!(counts(), [2, 3], "it is not due");
+    first.exchange_connections(at(14)).await;
+    drop(holds);
+    assert_eq!(counts(), [1, 3]);
+    first.exchange_connections(at(18)).await;
+    second.exchange_connections(at(18)).await;
+    assert_eq!(counts(), [1, 1]);
+    first.exchange_connections(at(22)).await;
+    assert_eq!(counts(), [1, 1]);
+    two.set_mode(FaultMode::Down);
+    second.exchange_connections(at(22)).await;
+    first.exchange_connections(at(50)).await;
+    assert_eq!(counts(), [0, 1], "without an answer only the own ones are known");
 }

@@ -115,6 +115,7 @@ fn act_as_one(count: usize) {
     cookies_are_there(front);
     all_sessions_are_listed(front, count);
     another_host_is_opened(front, count);
+    connections_are_counted_together(front, count);
     a_logout_is_one_everywhere(front, count);
     drop(nginx);
 }
@@ -179,6 +180,25 @@ fn another_host_is_opened(front: &Path, count: usize) {
     assert_eq!(at_shop(), BTreeSet::from([200]));
     assert!([200, 303].contains(&ask_at(front, SHOP, "POST", "/logout", &shop, "").unwrap().status));
     assert_eq!((at_shop(), statuses(front, &login, count)), (BTreeSet::from([401]), BTreeSet::from([401])));
+}
+
+fn connections_are_counted_together(front: &Path, count: usize) {
+    let cookie = sign_in(front).unwrap();
+    let streams: Vec<_> = (0..2 * count).map(|_| Stream::open(front, &cookie)).collect();
+    let counted = || {
+        let page: serde_json::Value =
+            serde_json::from_str(&get(front, LOGIN, "/.exeunt/sessions", &cookie).body).unwrap();
+        page["sessions"][0]["connections"].as_u64().unwrap()
+    };
+    let (want, begun) = (BTreeSet::from([streams.len() as u64]), Instant::now());
+    loop {
+        let seen: BTreeSet<_> = (0..count).map(|_| counted()).collect();
+        if seen == want {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{seen:?} instead of {want:?}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
 }
 
 fn a_logout_is_one_everywhere(front: &Path, count: usize) {

@@ -6,6 +6,7 @@
 --   d:KEY   the event that ended the session with this key
 --   n:KIND  notes by their keys, and n:KIND:age their times
 --   x:CODE  the content of a hand-over code
+--   l:GATEWAY  how many connections use which sessions there
 --   e       the events, a stream
 --   key     the fingerprint of the gateways' keys: all gateways have the same
 --   w       written in order to wait until the replicas have received everything

@@ -6,6 +6,7 @@
 //! keys of the store begin with [`PREFIX`].
 
 mod address;
+mod connections;
 mod event_id;
 mod eviction;
 mod link;
@@ -34,8 +35,8 @@ use self::peers::{Heartbeats, Peers};
 use self::reader::{EventReader, Recent};
 use self::records::{RecordReply, encoded_key, key, lines, user};
 use super::{
-    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, SessionStore, StoreEvent, Trust,
-    Unavailable, Use,
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, SessionConnections, SessionStore,
+    StoreEvent, Trust, Unavailable, Use,
 };
 use crate::values::identity::UserKey;
 use crate::values::mac::{Mac, MacKeys, MacPurpose};
@@ -61,6 +62,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 struct Scripts {
     begin: Code,
     beat: Code,
+    connections: Code,
     open: Code,
     load: Code,
     load_all_of: Code,
@@ -97,6 +99,7 @@ impl Scripts {
         Self {
             begin: script(include_str!("begin.lua")),
             beat: script(include_str!("beat.lua")),
+            connections: script(include_str!("connections.lua")),
             open: kept(include_str!("open.lua")),
             load: script(include_str!("load.lua")),
             load_all_of: script(include_str!("load_all_of.lua")),
@@ -421,6 +424,10 @@ impl SessionStore for RedisStore {
             Err(NotConnected::OtherKeys) => Ok(false),
             Err(NotConnected::Unavailable | NotConnected::Untrusted | NotConnected::TooFewReplicas) => Err(Unavailable),
         }
+    }
+
+    async fn exchange_connections(&self, own: &[SessionConnections]) -> Result<Vec<SessionConnections>, Unavailable> {
+        self.shared.exchange_connections(own).await
     }
 
     async fn put_notes(&self, notes: &[Note]) -> Result<(), Unavailable> {

@@ -50,13 +50,18 @@ async fn the_server_keeps_the_contract() {
 }
 
 #[tokio::test]
-async fn a_code_expires_on_the_server() {
+async fn codes_and_numbers_of_connections_expire_on_the_server() {
     let (_folder, server) = server();
     let one = store_on(&server.socket()).await;
     one.put_code(&[0; 32], b"good", Duration::from_secs(30)).await.unwrap();
-    let answer = server.ask(&format!("PTTL {PREFIX}x:{}", "A".repeat(43)));
-    let left: u64 = answer.lines().next().unwrap().trim_start_matches(':').parse().unwrap();
-    assert!((1..=30_000).contains(&left), "{answer}");
+    one.exchange_connections(&[(record("alice").name, 1)]).await.unwrap();
+    for (key, most) in
+        [(format!("x:{}", "A".repeat(43)), 30_000), (format!("l:{}", one.shared.peers.own_name()), 10_000)]
+    {
+        let answer = server.ask(&format!("PTTL {PREFIX}{key}"));
+        let left: u64 = answer.lines().next().unwrap().trim_start_matches(':').parse().unwrap();
+        assert!((1..=most).contains(&left), "{key}: {answer}");
+    }
 }
 
 /// A gateway with other keys would end all sessions.
