@@ -67,8 +67,10 @@ fn body(source: &Source, at: usize) -> Option<usize> {
 }
 
 pub fn files(source: &Source) -> Vec<Finding> {
-    let tests = source.places(&["#", "[", "cfg", "(", "test", ")", "]", "mod"]);
-    let length = match tests.first().and_then(|at| source.words.get(*at)) {
+    // A module of tests in a file of its own is only named here, often at the beginning.
+    let has_body = |at: &usize| source.words.get(at + 9).is_some_and(|word| word.text == "{");
+    let tests = source.places(&["#", "[", "cfg", "(", "test", ")", "]", "mod"]).into_iter().find(has_body);
+    let length = match tests.and_then(|at| source.words.get(at)) {
         _ if source.is_tests() => 0,
         Some(word) => word.line - 1,
         None => source.text.lines().count(),
@@ -131,7 +133,9 @@ mod tests {
         assert_eq!(found(files, &lines(FILE + 1)), 1);
         assert_eq!(found(files, &lines(FILE)), 0);
         assert_eq!(found(files, &format!("{}#[cfg(test)]\nmod tests {{\n{}}}", lines(FILE), lines(99))), 0);
-        assert_eq!(found(files, &format!("#[cfg(test)]\nuse b;\n{}", lines(FILE))), 1);
+        for first in ["use b;", "mod tests;"] {
+            assert_eq!(found(files, &format!("#[cfg(test)]\n{first}\n{}", lines(FILE))), 1, "{first}");
+        }
     }
 
     #[test]

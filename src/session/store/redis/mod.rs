@@ -14,6 +14,7 @@ mod notes;
 mod peers;
 mod reader;
 mod records;
+mod scripts;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -29,11 +30,12 @@ use tokio::time::timeout;
 pub use self::address::{NotAnAddress, RedisAddress};
 use self::event_id::EventId;
 pub(crate) use self::eviction::policy_at;
-use self::link::{Code, Link};
+use self::link::Link;
 pub(crate) use self::peers::MAX_STALENESS;
 use self::peers::{Heartbeats, Peers};
 use self::reader::{EventReader, Recent};
 use self::records::{RecordReply, encoded_key, key, lines, user};
+use self::scripts::Scripts;
 use super::{
     Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Record, RecordPage, SessionConnections, SessionStore,
     StoreEvent, Trust, Unavailable, Use,
@@ -56,69 +58,6 @@ const START_CHECKS: usize = 1000;
 const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_millis(500);
 /// The interval of the checks whether the other gateways have read an event.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
-
-/// The scripts. Each begins with `common.lua`.
-#[derive(Debug)]
-struct Scripts {
-    begin: Code,
-    beat: Code,
-    connections: Code,
-    open: Code,
-    load: Code,
-    load_all_of: Code,
-    touch: Code,
-    add_key: Code,
-    set_jar: Code,
-    set_about: Code,
-    end: Code,
-    end_if_idle: Code,
-    end_all_of: Code,
-    scan: Code,
-    put_notes: Code,
-    notes: Code,
-    note: Code,
-    put_code: Code,
-    take_code: Code,
-}
-
-impl Scripts {
-    /// The time to live of a session on the server, in milliseconds: longer than the longest configurable lifetime. It
-    /// only removes sessions that no gateway has ended.
-    const TIME_TO_LIVE: u64 = 366 * 24 * 60 * 60 * 1000;
-    /// The time for which the server remembers that the session with a key has ended, in milliseconds. The second of
-    /// two ends waits for the event of the first one, which every gateway has read, or distrusts its table, after a
-    /// minute; and a sign-in whose call is late, by seconds, must not come after its end. Nothing else writes a session
-    /// that is not there, and what browsers have to delete is in notes of their own: so this need not be as long as the
-    /// life of a session.
-    const REMEMBERED: u64 = 60 * 60 * 1000;
-
-    fn new() -> Self {
-        // `kept`: the write must survive a failover, so the replicas have to confirm it. Uses of sessions and the ends
-        // of idle ones need not: the gateways know them as well.
-        let (script, kept) = (|text| Code::new(text, false), |text| Code::new(text, true));
-        Self {
-            begin: script(include_str!("begin.lua")),
-            beat: script(include_str!("beat.lua")),
-            connections: script(include_str!("connections.lua")),
-            open: kept(include_str!("open.lua")),
-            load: script(include_str!("load.lua")),
-            load_all_of: script(include_str!("load_all_of.lua")),
-            touch: script(include_str!("touch.lua")),
-            add_key: kept(include_str!("add_key.lua")),
-            set_jar: kept(include_str!("set_jar.lua")),
-            set_about: kept(include_str!("set_about.lua")),
-            end: kept(include_str!("end.lua")),
-            end_if_idle: script(include_str!("end_if_idle.lua")),
-            end_all_of: kept(include_str!("end_all_of.lua")),
-            scan: script(include_str!("scan.lua")),
-            put_notes: script(include_str!("put_notes.lua")),
-            notes: script(include_str!("notes.lua")),
-            note: script(include_str!("note.lua")),
-            put_code: script(include_str!("put_code.lua")),
-            take_code: kept(include_str!("take_code.lua")),
-        }
-    }
-}
 
 /// The state that calls and the reader share.
 #[derive(Debug)]
