@@ -76,6 +76,11 @@ fn a_name_stands_for_one_type() {
 }
 
 #[test]
+fn a_type_is_shown_by_its_name() {
+    holds(names::debug);
+}
+
+#[test]
 fn functions_fit_a_screen() {
     holds(shape::functions);
 }

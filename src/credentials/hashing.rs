@@ -168,7 +168,7 @@ impl CheckQueue {
 
 impl fmt::Debug for CheckQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue").field("computed", &self.computed).finish_non_exhaustive()
+        f.debug_struct("CheckQueue").field("computed", &self.computed).finish_non_exhaustive()
     }
 }
 

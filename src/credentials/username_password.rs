@@ -36,7 +36,7 @@ impl UsernamePassword {
 
 impl fmt::Debug for UsernamePassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Presented").field("way", &self.way).finish_non_exhaustive()
+        f.debug_struct("UsernamePassword").field("way", &self.way).finish_non_exhaustive()
     }
 }
 

@@ -53,7 +53,7 @@ pub struct Theme {
 
 impl std::fmt::Debug for Theme {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Look").field("languages", &self.tags).finish_non_exhaustive()
+        f.debug_struct("Theme").field("languages", &self.tags).finish_non_exhaustive()
     }
 }
 

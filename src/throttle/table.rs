@@ -145,7 +145,7 @@ impl CounterTable {
 
 impl fmt::Debug for CounterTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("CounterTable").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::source::Source;
+use super::source::{Finding, Source};
 
 const KEYWORDS: [&str; 5] = ["struct", "enum", "trait", "type", "union"];
 
@@ -33,6 +33,29 @@ fn defined(source: &Source) -> Vec<(String, usize)> {
         }
     }
     found
+}
+
+/// Types whose `Debug` names another type, as after a renaming.
+pub fn debug(source: &Source) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for at in source.places(&["Debug", "for"]) {
+        let rest = source.words.iter().enumerate().skip(at + 2);
+        let Some((_, name)) = rest.clone().next() else { continue };
+        let mut body = rest.take_while(|(at, _)| !source.reads(*at, &["impl"]));
+        let Some((at, _)) = body.find(|(at, _)| source.reads(*at, &["debug_struct", "("])) else { continue };
+        let shown = source.words.get(at + 2).filter(|word| word.text.trim_matches('"') != name.text);
+        findings.extend(shown.map(|word| source.finding(word.line, format!("{} of `{}`", word.text, name.text))));
+    }
+    findings
+}
+
+#[test]
+fn debug_names_of_other_types_are_found() {
+    let implementation = |name: &str| {
+        let text = format!("impl fmt::Debug for A {{ fn fmt(&self) {{ f.debug_struct(\"{name}\") }} }}\nimpl B {{}}");
+        debug(&Source::new("values/a.rs", &text)).len()
+    };
+    assert_eq!(["A", "B"].map(implementation), [0, 1]);
 }
 
 #[test]
