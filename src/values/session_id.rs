@@ -80,11 +80,6 @@ impl Handle {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Whether a text has the form of a handle.
-    pub(crate) fn is_one(text: &str) -> bool {
-        text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
-    }
 }
 
 impl fmt::Debug for SessionId {
