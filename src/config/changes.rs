@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::raw::RawTable;
+use super::raw::{Item, RawTable};
 use super::refusal::ValueRefusal;
 
 /// A version as `--since` accepts it: `0.1`.
@@ -49,12 +49,24 @@ pub(crate) fn note(file: &RawTable<'_>, since: Version) {
         item.location
             .note(ValueRefusal::new(what).write("list those that applications need in pass_headers of their route"));
     }
+    if let Some(item) = file.find("log", "format") {
+        of_log_format(&item);
+    }
     let passes = routes.iter().any(|route| route.has("pass_headers"));
     if let Some(item) = file.item("trusted_proxies").filter(|item| !passes && !item.one_or_list().is_empty()) {
         let what = "headers that this proxy sets beside X-Forwarded-For and -Proto are removed now, such as X-Real-IP";
         item.location
             .note(ValueRefusal::new(what).write("list those that applications need in pass_headers of their route"));
     }
+}
+
+fn of_log_format(format: &Item<'_>) {
+    let (what, write) = match format.peek() {
+        Some("json") => ("the program's own messages have time instead of timestamp now", "read time from every line"),
+        Some("combined") => ("the user's name has no quotes now", "read it as from other web servers' lines"),
+        _ => return,
+    };
+    format.location.note(ValueRefusal::new(what).write(write));
 }
 
 fn of_route(route: &RawTable<'_>) {

@@ -127,6 +127,9 @@ fn warns_of_changed_defaults_that_affect_the_file() {
         ("", "trusted_proxies route[2].path route[2].path"),
         ("case_sensitive = true\n", "trusted_proxies route[2].path"),
         ("case_sensitive = true\nencoded = \"opaque\"\npass_headers = [\"X-Real-IP\"]\n", ""),
+        ("[log]\nformat = \"json\"\n", "trusted_proxies route[2].path route[2].path log.format"),
+        ("[log]\nformat = \"combined\"\n", "trusted_proxies route[2].path route[2].path log.format"),
+        ("[log]\nformat = \"text\"\n", "trusted_proxies route[2].path route[2].path"),
         (
             "[identity]\ncustom = { \"X-WEBAUTH-USER\" = \"{user}\" }\n",
             "trusted_proxies route[2].path route[2].path identity.custom",
