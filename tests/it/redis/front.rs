@@ -146,14 +146,18 @@ fn cookies_are_there(front: &Path) {
     }
 }
 
+/// The sessions of a user, that of the cookie first.
+fn own_sessions(front: &Path, cookie: &str) -> Vec<serde_json::Value> {
+    let page: serde_json::Value = serde_json::from_str(&get(front, LOGIN, "/.exeunt/sessions", cookie).body).unwrap();
+    page["sessions"].as_array().unwrap().clone()
+}
+
 fn all_sessions_are_listed(front: &Path, count: usize) {
     let everywhere = ask_at(front, LOGIN, "POST", "/logout", &sign_in(front).unwrap(), "everywhere=1").unwrap();
     assert!([200, 303].contains(&everywhere.status));
     let cookies: Vec<_> = (0..5).map(|_| sign_in(front).unwrap()).collect();
     let handles = |cookie: &str| {
-        let page: serde_json::Value =
-            serde_json::from_str(&get(front, LOGIN, "/.exeunt/sessions", cookie).body).unwrap();
-        let sessions = page["sessions"].as_array().unwrap();
+        let sessions = own_sessions(front, cookie);
         sessions.iter().map(|session| session["session"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     for cookie in &cookies {
@@ -185,11 +189,7 @@ fn another_host_is_opened(front: &Path, count: usize) {
 fn connections_are_counted_together(front: &Path, count: usize) {
     let cookie = sign_in(front).unwrap();
     let streams: Vec<_> = (0..2 * count).map(|_| Stream::open(front, &cookie)).collect();
-    let counted = || {
-        let page: serde_json::Value =
-            serde_json::from_str(&get(front, LOGIN, "/.exeunt/sessions", &cookie).body).unwrap();
-        page["sessions"][0]["connections"].as_u64().unwrap()
-    };
+    let counted = || own_sessions(front, &cookie)[0]["connections"].as_u64().unwrap();
     let (want, begun) = (BTreeSet::from([streams.len() as u64]), Instant::now());
     loop {
         let seen: BTreeSet<_> = (0..count).map(|_| counted()).collect();

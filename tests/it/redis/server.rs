@@ -97,7 +97,8 @@ fn started(folder: &Path, options: &[String]) -> Option<Child> {
     let child = command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = child.expect("redis-server is missing: apt-get install redis-server");
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-    if output.any(|line| line.unwrap().contains("ready to accept connections at")) {
+    // Later versions write "Ready to accept connections unix", or "tcp".
+    if output.any(|line| line.unwrap().contains("eady to accept connections")) {
         // What it says later is read, so that it never waits for that.
         std::thread::spawn(move || output.count());
         return Some(child);
