@@ -45,8 +45,8 @@ fn run(scheduler: impl Scheduler + 'static, scenario: fn()) {
     shuttle::Runner::new(scheduler, config).run(scenario);
 }
 
-/// A table, and the state from which the invariants are checked.
-struct Scenario {
+/// A table that is explored, and the state from which the invariants are checked.
+struct Explored {
     table: SessionTable,
     /// Whether the end is known: from then on the session must not be found.
     known: AtomicBool,
@@ -56,7 +56,7 @@ struct Scenario {
     won: AtomicUsize,
 }
 
-impl Scenario {
+impl Explored {
     fn new(table: SessionTable) -> Arc<Self> {
         Arc::new(Self {
             table,
@@ -66,7 +66,7 @@ impl Scenario {
         })
     }
 
-    /// Runs the scenario on a table without a store, then on one with a store.
+    /// Runs a scenario on a table without a store, then on one with a store.
     fn each(scenario: impl Fn(&Arc<Self>)) {
         scenario(&Self::new(SessionTable::new(settings(), None)));
         scenario(&Self::new(table_over(FaultyStore::new())));
@@ -154,15 +154,15 @@ impl Scenario {
 
 /// Starts a task of a scenario.
 fn task<T: Send + 'static>(
-    scenario: &Arc<Scenario>,
-    work: impl FnOnce(&Arc<Scenario>) -> T + Send + 'static,
+    explored: &Arc<Explored>,
+    work: impl FnOnce(&Arc<Explored>) -> T + Send + 'static,
 ) -> thread::JoinHandle<T> {
-    let scenario = Arc::clone(scenario);
-    thread::spawn(move || work(&scenario))
+    let explored = Arc::clone(explored);
+    thread::spawn(move || work(&explored))
 }
 
-fn requests(scenario: &Arc<Scenario>, key: SessionKey) -> thread::JoinHandle<Option<(Hold, Arc<Cut>)>> {
-    task(scenario, move |scenario| scenario.request(&key))
+fn requests(explored: &Arc<Explored>, key: SessionKey) -> thread::JoinHandle<Option<(Hold, Arc<Cut>)>> {
+    task(explored, move |explored| explored.request(&key))
 }
 
 /// Checks that every request that is still registered after the end was cut.
@@ -178,20 +178,20 @@ fn all_cut(requests: impl IntoIterator<Item = thread::JoinHandle<Option<(Hold, A
 #[test]
 fn an_end_reaches_every_request_and_is_reported_once() {
     explore(|| {
-        Scenario::each(|scenario| {
-            let Opened { session, .. } = scenario.sign_in("alice");
+        Explored::each(|explored| {
+            let Opened { session, .. } = explored.sign_in("alice");
             let (key, user) = (*session.name(), session.shared_user());
-            let requests = [requests(scenario, key), requests(scenario, key)];
-            let sign_out = |session: Arc<Session>| task(scenario, move |scenario| scenario.sign_out(&session));
-            let everywhere = task(scenario, move |scenario| {
-                scenario.sign_out_everywhere(&user);
-                scenario.answer(&[]);
+            let requests = [requests(explored, key), requests(explored, key)];
+            let sign_out = |session: Arc<Session>| task(explored, move |explored| explored.sign_out(&session));
+            let everywhere = task(explored, move |explored| {
+                explored.sign_out_everywhere(&user);
+                explored.answer(&[]);
             });
-            let by_key = task(scenario, move |scenario| scenario.sign_out_by_key(&key));
+            let by_key = task(explored, move |explored| explored.sign_out_by_key(&key));
             let ends = [sign_out(Arc::clone(&session)), by_key, everywhere];
             ends.into_iter().for_each(|end| end.join().unwrap());
             all_cut(requests);
-            scenario.is_over(session.user(), &session.keys());
+            explored.is_over(session.user(), &session.keys());
         });
     });
 }
@@ -200,16 +200,16 @@ fn an_end_reaches_every_request_and_is_reported_once() {
 #[test]
 fn an_end_does_not_cut_a_request_of_another_user() {
     explore(|| {
-        let scenario = &Scenario::new(SessionTable::new(settings(), None));
-        let (alice, bob) = (scenario.sign_in("alice").session, scenario.sign_in("bob").session);
+        let explored = &Explored::new(SessionTable::new(settings(), None));
+        let (alice, bob) = (explored.sign_in("alice").session, explored.sign_in("bob").session);
         let theirs = Arc::clone(&alice);
-        let connection = task(scenario, move |_| {
+        let connection = task(explored, move |_| {
             let cut = Cut::new();
             drop(theirs.hold(&cut));
             let hold = bob.hold(&cut);
             (hold.is_some(), hold, cut)
         });
-        scenario.sign_out(&alice);
+        explored.sign_out(&alice);
         let (is_held, _hold, cut) = connection.join().unwrap();
         assert!(is_held && cut.signalled().is_none(), "cut by the end of another session");
     });
@@ -219,16 +219,16 @@ fn an_end_does_not_cut_a_request_of_another_user() {
 #[test]
 fn no_key_of_an_ended_session_is_left() {
     explore(|| {
-        Scenario::each(|scenario| {
-            let (session, shop) = (scenario.sign_in("alice").session, further("shop.test"));
+        Explored::each(|explored| {
+            let (session, shop) = (explored.sign_in("alice").session, further("shop.test"));
             let (one, other, key) = (Arc::clone(&session), Arc::clone(&session), shop.key);
-            let added = task(scenario, move |scenario| _ = block_on(scenario.table.add_key(&one, shop)));
-            let requests = [requests(scenario, key)];
-            let end = task(scenario, move |scenario| scenario.sign_out(&other));
+            let added = task(explored, move |explored| _ = block_on(explored.table.add_key(&one, shop)));
+            let requests = [requests(explored, key)];
+            let end = task(explored, move |explored| explored.sign_out(&other));
             added.join().unwrap();
             end.join().unwrap();
             all_cut(requests);
-            scenario.is_over(session.user(), &[*session.name(), key]);
+            explored.is_over(session.user(), &[*session.name(), key]);
         });
     });
 }
@@ -237,25 +237,25 @@ fn no_key_of_an_ended_session_is_left() {
 #[test]
 fn a_repeated_sign_in_and_an_end_leave_a_consistent_table() {
     explore(|| {
-        Scenario::each(|scenario| {
-            let earlier = scenario.sign_in("alice").session;
+        Explored::each(|explored| {
+            let earlier = explored.sign_in("alice").session;
             let (one, other) = (Arc::clone(&earlier), Arc::clone(&earlier));
-            let again = task(scenario, move |scenario| {
-                let (ended, opened) = block_on(scenario.table.open_successor(&one, sign_in("alice"), AT_START));
-                scenario.report(&ended);
+            let again = task(explored, move |explored| {
+                let (ended, opened) = block_on(explored.table.open_successor(&one, sign_in("alice"), AT_START));
+                explored.report(&ended);
                 opened.unwrap()
             });
-            let requests = [requests(scenario, *earlier.name())];
-            let end = task(scenario, move |scenario| scenario.sign_out(&other));
+            let requests = [requests(explored, *earlier.name())];
+            let end = task(explored, move |explored| explored.sign_out(&other));
             end.join().unwrap();
             let Opened { session, .. } = again.join().unwrap();
             all_cut(requests);
-            assert!(earlier.has_ended() && scenario.live(earlier.name()).is_none());
+            assert!(earlier.has_ended() && explored.live(earlier.name()).is_none());
             if session.has_ended() {
-                scenario.is_over(earlier.user(), &[*earlier.name(), *session.name()]);
+                explored.is_over(earlier.user(), &[*earlier.name(), *session.name()]);
             } else {
-                assert_eq!(scenario.won.load(Ordering::SeqCst), 1, "an end is reported once");
-                assert!(scenario.live(session.name()).is_some() && scenario.table.len() == 1);
+                assert_eq!(explored.won.load(Ordering::SeqCst), 1, "an end is reported once");
+                assert!(explored.live(session.name()).is_some() && explored.table.len() == 1);
                 assert_eq!(session.live_connections(), 0, "it has the connections of the ended session");
             }
         });
@@ -268,17 +268,17 @@ fn no_load_brings_an_ended_session_back() {
     explore(|| {
         let (first, second, _) = replicas();
         let (session, shop) = (block_on(open(&first, "alice", AT_START)).session, further("shop.test"));
-        let (scenario, keys) = (&Scenario::new(second), [*session.name(), shop.key]);
+        let (explored, keys) = (&Explored::new(second), [*session.name(), shop.key]);
         block_on(first.add_key(&session, shop)).unwrap();
-        let requests = keys.map(|key| requests(scenario, key));
+        let requests = keys.map(|key| requests(explored, key));
         let user = session.shared_user();
-        let end = task(scenario, move |scenario| {
-            let ends = block_on(scenario.table.end_all_of(&user, EndCause::Everywhere));
-            scenario.answer(&ends.ended);
+        let end = task(explored, move |explored| {
+            let ends = block_on(explored.table.end_all_of(&user, EndCause::Everywhere));
+            explored.answer(&ends.ended);
         });
         end.join().unwrap();
         all_cut(requests);
-        scenario.is_over(session.user(), &keys);
+        explored.is_over(session.user(), &keys);
     });
 }
 
@@ -288,19 +288,19 @@ fn of_two_gateways_one_reports_the_end() {
     explore(|| {
         let (first, second, _) = replicas();
         let session = block_on(open(&first, "alice", AT_START)).session;
-        let (scenario, key, user) = (&Scenario::new(second), *session.name(), session.shared_user());
-        let requests = [requests(scenario, key)];
+        let (explored, key, user) = (&Explored::new(second), *session.name(), session.shared_user());
+        let requests = [requests(explored, key)];
         let elsewhere = Arc::clone(&session);
         let elsewhere = thread::spawn(move || block_on(first.end_all(vec![elsewhere], EndCause::Logout)));
-        let here = task(scenario, move |scenario| scenario.sign_out_everywhere(&user));
+        let here = task(explored, move |explored| explored.sign_out_everywhere(&user));
         here.join().unwrap();
         let ended = elsewhere.join().unwrap();
-        scenario.report(&ended);
+        explored.report(&ended);
         if ended.iter().any(|ended| ended.end == End::Won) {
-            scenario.report(&block_on(scenario.table.follow_events()).unwrap());
+            explored.report(&block_on(explored.table.follow_events()).unwrap());
         }
         all_cut(requests);
-        scenario.is_over(session.user(), &[key]);
+        explored.is_over(session.user(), &[key]);
     });
 }
 
@@ -311,24 +311,24 @@ fn a_session_that_ends_while_it_is_opened_does_not_stay_on_one_gateway() {
     explore(|| {
         for end_at_other in [false, true] {
             let (first, second, _) = replicas();
-            let (other, scenario) = (&Scenario::new(first), &Scenario::new(second));
-            let opening = task(scenario, |scenario| block_on(scenario.table.open(sign_in("alice"), AT_START)));
-            let stages = [other, scenario].map(Arc::clone);
+            let (other, explored) = (&Explored::new(first), &Explored::new(second));
+            let opening = task(explored, |explored| block_on(explored.table.open(sign_in("alice"), AT_START)));
+            let stages = [other, explored].map(Arc::clone);
             let end = thread::spawn(move || {
-                let [other, scenario] = stages;
-                let at = if end_at_other { &other } else { &scenario };
+                let [other, explored] = stages;
+                let at = if end_at_other { &other } else { &explored };
                 let ends = block_on(at.table.end_all_of(&sign_in("alice").user, EndCause::Everywhere));
                 if end_at_other && !ends.ended.is_empty() {
-                    drop(block_on(scenario.table.follow_events()));
+                    drop(block_on(explored.table.follow_events()));
                 }
             });
             end.join().unwrap();
             if let Ok(Opened { session, .. }) = opening.join().unwrap() {
-                let [here, elsewhere] = [scenario, other].map(|scenario| scenario.live(session.name()).is_some());
+                let [here, elsewhere] = [explored, other].map(|explored| explored.live(session.name()).is_some());
                 assert_eq!(here, elsewhere, "live on one gateway only");
-                assert_eq!(scenario.table.len(), usize::from(here));
+                assert_eq!(explored.table.len(), usize::from(here));
             } else {
-                assert!(scenario.table.is_empty());
+                assert!(explored.table.is_empty());
             }
         }
     });
@@ -340,29 +340,29 @@ fn a_session_that_ends_while_it_is_opened_does_not_stay_on_one_gateway() {
 fn a_repeated_sign_in_during_an_end_elsewhere_leaves_a_consistent_table() {
     explore(|| {
         let (first, second, _) = replicas();
-        let (other, scenario) = (Scenario::new(first), &Scenario::new(second));
-        let earlier = scenario.sign_in("alice").session;
+        let (other, explored) = (Explored::new(first), &Explored::new(second));
+        let earlier = explored.sign_in("alice").session;
         let one = Arc::clone(&earlier);
         let again =
-            task(scenario, move |scenario| block_on(scenario.table.open_successor(&one, sign_in("alice"), AT_START)));
-        let end = task(scenario, move |scenario| {
+            task(explored, move |explored| block_on(explored.table.open_successor(&one, sign_in("alice"), AT_START)));
+        let end = task(explored, move |explored| {
             let ends = block_on(other.table.end_all_of(&sign_in("alice").user, EndCause::Everywhere));
             if !ends.ended.is_empty() {
-                drop(block_on(scenario.table.follow_events()));
+                drop(block_on(explored.table.follow_events()));
             }
             other
         });
         let other = end.join().unwrap();
         let (_, opened) = again.join().unwrap();
-        assert!(scenario.live(earlier.name()).is_none() && !scenario.table.by_key.contains(earlier.name()));
+        assert!(explored.live(earlier.name()).is_none() && !explored.table.by_key.contains(earlier.name()));
         let live = opened.ok().map(|opened| opened.session).filter(|session| {
-            let [here, elsewhere] = [scenario, &other].map(|scenario| scenario.live(session.name()).is_some());
+            let [here, elsewhere] = [explored, &other].map(|explored| explored.live(session.name()).is_some());
             assert_eq!(here, elsewhere, "live on one gateway only");
             here
         });
         let goes_on = live.as_ref().is_some_and(|session| std::ptr::eq(session.life(), earlier.life()));
         assert_ne!(earlier.has_ended(), goes_on, "connections go on exactly if they belong to a live session");
-        assert_eq!(scenario.table.len(), usize::from(live.is_some()));
+        assert_eq!(explored.table.len(), usize::from(live.is_some()));
     });
 }
 
@@ -372,17 +372,17 @@ fn a_session_that_ended_elsewhere_is_over_once_the_event_was_read() {
     explore(|| {
         let (first, second, _) = replicas();
         let session = block_on(open(&first, "alice", AT_START)).session;
-        let (scenario, key) = (&Scenario::new(second), *session.name());
-        let requests = [requests(scenario, key), requests(scenario, key)];
+        let (explored, key) = (&Explored::new(second), *session.name());
+        let requests = [requests(explored, key), requests(explored, key)];
         let (elsewhere, user) = (Arc::clone(&session), session.shared_user());
-        let end = task(scenario, move |scenario| {
-            scenario.report(&block_on(first.end_all(vec![elsewhere], EndCause::Logout)));
-            let told = block_on(scenario.table.follow_events()).unwrap();
-            scenario.answer(&told);
+        let end = task(explored, move |explored| {
+            explored.report(&block_on(first.end_all(vec![elsewhere], EndCause::Logout)));
+            let told = block_on(explored.table.follow_events()).unwrap();
+            explored.answer(&told);
         });
         end.join().unwrap();
         all_cut(requests);
-        scenario.is_over(&user, &[key]);
+        explored.is_over(&user, &[key]);
     });
 }
 
@@ -392,22 +392,22 @@ fn a_session_that_ended_in_a_gap_of_events_is_over_once_the_gap_is_known() {
     explore(|| {
         let (first, second, store) = replicas();
         let session = block_on(open(&first, "alice", AT_START)).session;
-        let (scenario, key) = (&Scenario::new(second), *session.name());
-        assert!(scenario.live(&key).is_some());
+        let (explored, key) = (&Explored::new(second), *session.name());
+        assert!(explored.live(&key).is_some());
         store.lose_events();
-        block_on(scenario.table.follow_events()).unwrap();
-        let requests = [requests(scenario, key)];
+        block_on(explored.table.follow_events()).unwrap();
+        let requests = [requests(explored, key)];
         let (elsewhere, user) = (Arc::clone(&session), session.shared_user());
-        let end = task(scenario, move |scenario| {
-            scenario.report(&block_on(first.end_all(vec![elsewhere], EndCause::Logout)));
+        let end = task(explored, move |explored| {
+            explored.report(&block_on(first.end_all(vec![elsewhere], EndCause::Logout)));
             store.lose_events();
-            block_on(scenario.table.follow_events()).unwrap();
-            scenario.known.store(true, Ordering::SeqCst);
-            scenario.report(&block_on(scenario.table.confirm_some()).unwrap());
+            block_on(explored.table.follow_events()).unwrap();
+            explored.known.store(true, Ordering::SeqCst);
+            explored.report(&block_on(explored.table.confirm_some()).unwrap());
         });
         end.join().unwrap();
         all_cut(requests);
-        scenario.is_over(&user, &[key]);
+        explored.is_over(&user, &[key]);
     });
 }
 
@@ -416,19 +416,19 @@ fn a_session_that_ended_in_a_gap_of_events_is_over_once_the_gap_is_known() {
 fn an_unconfirmed_end_is_effective() {
     explore(|| {
         let store = FaultyStore::new();
-        let scenario = &Scenario::new(table_over(Arc::clone(&store)));
-        let session = scenario.sign_in("alice").session;
+        let explored = &Explored::new(table_over(Arc::clone(&store)));
+        let session = explored.sign_in("alice").session;
         let (one, key) = (Arc::clone(&session), *session.name());
-        let requests = [requests(scenario, key), requests(scenario, key)];
-        let end = task(scenario, move |scenario| {
+        let requests = [requests(explored, key), requests(explored, key)];
+        let end = task(explored, move |explored| {
             store.set_mode(FaultMode::Down);
-            scenario.sign_out(&one);
+            explored.sign_out(&one);
             store.set_mode(FaultMode::Sound);
-            assert!(block_on(scenario.table.retry_unconfirmed(AT_START)).is_empty());
+            assert!(block_on(explored.table.retry_unconfirmed(AT_START)).is_empty());
         });
         end.join().unwrap();
         all_cut(requests);
-        scenario.is_over(session.user(), &[key]);
+        explored.is_over(session.user(), &[key]);
     });
 }
 
@@ -439,10 +439,10 @@ fn a_session_is_idle_on_all_gateways_or_on_none() {
         let ((clock, hands), store) = (Clock::manual(), FaultyStore::new());
         let other = FaultyStore::wrap(store.other().replica());
         let table = |store| SessionTable::over(settings(), store, clock.clone(), file_keys());
-        let (first, scenario) = (table(Arc::clone(&store) as _), &Scenario::new(table(other)));
+        let (first, explored) = (table(Arc::clone(&store) as _), &Explored::new(table(other)));
         let session = block_on(open(&first, "alice", clock.now())).session;
         let key = *session.name();
-        assert!(scenario.live(&key).is_some());
+        assert!(explored.live(&key).is_some());
         hands.advance(settings().lifetime.idle);
         let later = clock.now();
         let (one, reported) = (Arc::clone(&session), Arc::new(AtomicBool::default()));
@@ -452,17 +452,17 @@ fn a_session_is_idle_on_all_gateways_or_on_none() {
             block_on(first.save_uses(later, Duration::ZERO));
             reported.store(true, Ordering::SeqCst);
         });
-        let swept = task(scenario, move |scenario| {
+        let swept = task(explored, move |explored| {
             let is_used = was_reported.load(Ordering::SeqCst);
-            let ended = block_on(scenario.table.expired(later));
+            let ended = block_on(explored.table.expired(later));
             assert!(!is_used || ended.is_empty(), "ended though the store knew of its use");
-            scenario.report(&ended);
+            explored.report(&ended);
         });
         used.join().unwrap();
         swept.join().unwrap();
         let is_kept = block_on(store.other().load(&key)).unwrap().is_some();
-        let is_live = scenario.table.find(&key, later).is_some();
-        assert_eq!((is_live, scenario.table.len()), (is_kept, usize::from(is_kept)));
-        assert_eq!(scenario.won.load(Ordering::SeqCst), usize::from(!is_kept));
+        let is_live = explored.table.find(&key, later).is_some();
+        assert_eq!((is_live, explored.table.len()), (is_kept, usize::from(is_kept)));
+        assert_eq!(explored.won.load(Ordering::SeqCst), usize::from(!is_kept));
     });
 }
