@@ -50,7 +50,7 @@ mod tests {
             |user: &str| UsernamePassword::new(CredentialSource::Form, user, Zeroizing::new(" a ".to_owned()));
         let alice = presented(" alice ").unwrap();
         assert_eq!((alice.user.as_str(), alice.password.as_str()), ("alice", " a "));
-        assert_eq!(format!("{alice:?}"), "Presented { way: Form, .. }");
+        assert_eq!(format!("{alice:?}"), "UsernamePassword { way: Form, .. }");
         assert!(presented(&"x".repeat(MAX_VALUE)).is_some());
         for user in ["", " \t", &"x".repeat(MAX_VALUE + 1)] {
             assert!(presented(user).is_none(), "{user:?}");
